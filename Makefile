@@ -1,0 +1,55 @@
+# Common tasks of the course. `make` alone lists them.
+# The recipes suit GNU make 3.81 (macOS) and later; without make, see the README.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+# No news pop-up, no question for updates, no listing of extensions on the network:
+# JupyterLab stays quiet offline. tests/test_browser.py starts it with these flags too.
+LAB_FLAGS := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate --LabApp.extension_manager=readonly
+
+# Tests never use the network, and progress bars stay out of the logs.
+TEST_ENV := AE_OFFLINE=1 TQDM_DISABLE=1
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test test-library test-notebooks notebooks data lint clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+
+lab: $(READY) ## open the chapters in JupyterLab
+	$(VENV)/bin/jupyter lab $(LAB_FLAGS) chapters
+
+test: test-library test-notebooks ## test the library, then run every notebook
+
+test-library: $(READY) ## test the library and the repository
+	$(TEST_ENV) $(RUN) -m pytest --durations=10
+
+test-notebooks: $(READY) ## run every chapter and its solutions
+	$(TEST_ENV) $(RUN) -m pytest -p tests.notebook_report --nbval-lax chapters
+
+notebooks: $(READY) ## build the notebooks whose .py has changed
+	$(RUN) chapters/build.py
+
+data: $(READY) ## download CIFAR-10 and MNIST into data/
+	$(RUN) -m ae_lib.fetch
+
+lint: $(READY) ## check style and layout of all Python files
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+clean: ## remove the environment and the caches, keep the data
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# Everything above needs the environment. It is made once, and brought up to date
+# when the dependencies change. A half-made one (Debian without python3-venv leaves
+# it without pip) is made again.
+$(READY): pyproject.toml constraints.txt
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed, but $(PYTHON) is %d.%d. Name another one, for example: make PYTHON=python3.13' % sys.version_info[:2])"
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the course into $(VENV): two minutes or more, by connection."
+	$(RUN) -m pip install --disable-pip-version-check -c constraints.txt -e '.[course,test]'
+	@touch $(READY)

@@ -1,0 +1,312 @@
+"""Chapters in JupyterLab, driven by a real browser, without the network.
+
+nbval runs every notebook already, so by default only the first chapter and those with
+a slider are driven: a slider's callback can fail without any test of a kernel seeing
+it. AE_BROWSER_ALL=1 drives every chapter and every solution. Without a browser the
+tests are skipped, unless AE_REQUIRE_BROWSER=1. AE_SCREENSHOTS names a folder for a
+picture of each notebook.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import build
+import nbformat
+import pytest
+from playwright.sync_api import sync_playwright
+
+BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+BROWSER_FLAGS = [
+    "--no-sandbox",  # the sandbox refuses to start as root, as in containers
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+START_SECONDS = 120
+RUN_SECONDS = 900
+
+# The notebook as the application has it, so that a cell out of view counts too.
+READY = """() => {
+    const panel = window.jupyterapp?.shell?.currentWidget;
+    if (!panel?.context?.isReady || !panel.sessionContext.isReady) return false;
+    const kernel = panel.sessionContext.session?.kernel;
+    return kernel?.connectionStatus === 'connected' && kernel.status === 'idle';
+}"""
+RUN_ALL = """() => {
+    window.finished = false;
+    window.jupyterapp.commands.execute('notebook:run-all-cells')
+        .finally(() => { window.finished = true; });
+}"""
+IDLE = """() => window.finished && window.jupyterapp.shell.currentWidget
+    .sessionContext.session.kernel.status === 'idle'"""
+OUTPUTS = """() => Array.from(window.jupyterapp.shell.currentWidget.content.model.cells)
+    .filter(cell => cell.type === 'code')
+    .map(cell => ({ran: cell.executionCount !== null, outputs: cell.outputs.toJSON()}))
+"""
+# What a page shows of errors, including those inside an Output widget.
+TROUBLE = (
+    ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'],"
+    ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
+)
+PICTURES = """cell => Array.from(cell.querySelectorAll('.jp-OutputArea img'))
+    .map(image => image.src)"""
+
+
+def driven():
+    """List the notebooks to drive."""
+    found = build.sources()
+    if os.environ.get("AE_BROWSER_ALL", "0") not in ("", "0"):
+        return found
+    return found[:1] + [source for source in found[1:] if has_slider(source)]
+
+
+def has_slider(source):
+    text = source.read_text(encoding="utf-8")
+    return bool(re.search(r"ipywidgets|ae_lib\.explore|import .*\bexplore\b", text))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless browser of this machine."""
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        message = f"no browser: install one of {', '.join(BROWSERS)}"
+        if os.environ.get("AE_REQUIRE_BROWSER", "0") not in ("", "0"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def lab(root, tmp_path_factory):
+    """A running JupyterLab on a copy of the chapters: (folder, address, token).
+
+    A copy, because JupyterLab saves what it runs; settings of its own, because those
+    of the person who runs the tests may differ.
+    """
+    base = tmp_path_factory.mktemp("lab")
+    folder = base / "chapters"
+    shutil.copytree(
+        root / "chapters", folder, ignore=shutil.ignore_patterns(".*", "__pycache__")
+    )
+    settings = base / "settings" / "@jupyterlab" / "notebook-extension"
+    settings.mkdir(parents=True)
+    # Cells out of view stay in the page, where the tests can find their sliders.
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    flags = re.search(r"^LAB_FLAGS := (.*)$", (root / "Makefile").read_text(), re.M)
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
+    command += ["--expose-app-in-browser", "--ServerApp.port_retries=0"]
+    command += [f"--port={port}", "--ip=127.0.0.1", f"--IdentityProvider.token={token}"]
+    command += [*flags[1].split(), str(folder)]
+    environment = build.kernel_environment() | {
+        "JUPYTER_CONFIG_DIR": str(base / "config"),
+        "JUPYTER_DATA_DIR": str(base / "data"),
+        "JUPYTERLAB_SETTINGS_DIR": str(base / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(base / "workspaces"),
+    }
+    address = f"http://127.0.0.1:{port}"
+    log = base / "lab.log"
+    with log.open("w") as file:
+        server = subprocess.Popen(
+            command, stdout=file, stderr=subprocess.STDOUT, env=environment
+        )
+        try:
+            wait_for(f"{address}/api/status?token={token}", server, log)
+            yield folder, address, token
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                # Jupyter Server hangs when it is stopped while a kernel starts.
+                server.kill()
+                server.wait()
+
+
+def wait_for(url, server, log):
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.3)
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+
+
+class Notebook:
+    """One notebook, open in JupyterLab."""
+
+    def __init__(self, browser, lab, name):
+        _, self.address, token = lab
+        self.name = name
+        self.page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        self.outside = []
+        self.page.on("request", self.note_request)
+        self.page.goto(f"{self.address}/lab/tree/{name}?reset&token={token}")
+        self.wait(READY, START_SECONDS)
+
+    def note_request(self, request):
+        """Note what needs the network; badges may, a reader offline loses little."""
+        host = urlsplit(request.url).hostname
+        if host not in ("127.0.0.1", None) and request.resource_type != "image":
+            self.outside.append(request.url)
+
+    def wait(self, condition, seconds):
+        self.page.wait_for_function(condition, timeout=1000 * seconds, polling=200)
+
+    def run(self):
+        """Run all cells from the top; wait until the kernel rests."""
+        self.page.evaluate(RUN_ALL)
+        self.wait(IDLE, RUN_SECONDS)
+
+    def trouble(self):
+        """Collect what went wrong, in the model and on the page."""
+        found = []
+        for number, cell in enumerate(self.page.evaluate(OUTPUTS)):
+            if not cell["ran"]:
+                found.append(f"code cell {number} did not run")
+            for output in cell["outputs"]:
+                if output["output_type"] == "error":
+                    found.append(f"code cell {number}: {output['evalue']}")
+                elif output.get("name") == "stderr":
+                    found.append(f"code cell {number}: {output['text']}")
+        found += self.page.locator(TROUBLE).all_inner_texts()
+        return found
+
+    def cells_with_sliders(self):
+        slider = self.page.locator(".widget-slider .noUi-handle")
+        return self.page.locator(".jp-CodeCell").filter(has=slider).all()
+
+    def move_slider(self, cell):
+        """Move a slider by one; return whether a picture of its cell has changed."""
+        handle = cell.locator(".widget-slider .noUi-handle").first
+        handle.scroll_into_view_if_needed()
+        before = cell.evaluate(PICTURES)
+        for key in ("ArrowRight", "ArrowLeft"):  # the other one from the last value
+            handle.focus()
+            self.page.keyboard.press(key)
+            end = time.monotonic() + 15
+            while time.monotonic() < end:
+                self.page.wait_for_timeout(100)
+                after = cell.evaluate(PICTURES)
+                # While an output is redrawn there is, for a moment, no picture.
+                if len(after) == len(before) and after != before:
+                    return True
+                if self.page.locator(TROUBLE).count():
+                    return False
+        return False
+
+    def close(self):
+        folder = os.environ.get("AE_SCREENSHOTS")
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            name = self.name.replace("/", "_").removesuffix(".ipynb")
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
+        self.page.evaluate("""() => window.jupyterapp.shell.currentWidget
+            .sessionContext.shutdown()""")
+        self.page.close()
+
+
+@pytest.fixture
+def open_notebook(browser, lab):
+    opened = []
+
+    def open_one(name):
+        opened.append(Notebook(browser, lab, name))
+        return opened[-1]
+
+    yield open_one
+    for notebook in opened:
+        notebook.close()
+
+
+def write_demo(folder, name, *cells):
+    cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    metadata = {"kernelspec": build.KERNEL}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    (folder / name).write_text(json.dumps(notebook), encoding="utf-8")
+
+
+def test_there_are_chapters_to_drive():
+    assert driven(), "no chapters found: expected chapters/NN_name.py"
+
+
+@pytest.mark.parametrize("path", driven(), ids=build.label)
+def test_chapter_in_the_browser(open_notebook, path):
+    notebook = open_notebook(f"{build.label(path)}.ipynb")
+    notebook.run()
+    assert notebook.trouble() == []
+    if has_slider(path):
+        cells = notebook.cells_with_sliders()
+        assert cells, "the source has a widget, the page has no slider"
+        for cell in cells:
+            assert notebook.move_slider(cell), "the picture stayed when a slider moved"
+        assert notebook.trouble() == []
+    assert notebook.page.locator(".jp-Dialog, .Toastify__toast").count() == 0
+    assert notebook.outside == []
+
+
+SLIDER = """import matplotlib.pyplot as plt
+from ipywidgets import interact
+
+
+@interact(height=(1, 3))
+def draw(height=2):
+    {line}
+    plt.figure(figsize=(2, 1))
+    plt.plot([0, height])
+    plt.ylim(0, 3)
+    plt.show()"""
+
+
+def test_the_driver_sees_a_slider_work(open_notebook, lab):
+    write_demo(lab[0], "demo.ipynb", SLIDER.format(line="print(height)"), "1 + 1")
+    notebook = open_notebook("demo.ipynb")
+    notebook.run()
+    (cell,) = notebook.cells_with_sliders()
+    assert notebook.move_slider(cell)
+    assert notebook.trouble() == []
+
+
+def test_the_driver_sees_a_slider_fail(open_notebook, lab):
+    line = "assert height == 2, 'only two'"
+    write_demo(lab[0], "broken.ipynb", SLIDER.format(line=line))
+    notebook = open_notebook("broken.ipynb")
+    notebook.run()
+    assert notebook.trouble() == []
+    (cell,) = notebook.cells_with_sliders()
+    assert not notebook.move_slider(cell)
+    assert "only two" in "\n".join(notebook.trouble())
+
+
+def test_the_driver_sees_errors_and_warnings(open_notebook, lab):
+    warn = "import sys\nprint('careful', file=sys.stderr)"
+    write_demo(lab[0], "errors.ipynb", warn, "1 / 0", "print('never reached')")
+    notebook = open_notebook("errors.ipynb")
+    notebook.run()
+    trouble = "\n".join(notebook.trouble())
+    assert "careful" in trouble
+    assert "division by zero" in trouble
+    assert "code cell 2 did not run" in trouble

@@ -1,0 +1,112 @@
+"""The house style of chapters, measured.
+
+A line counts when it is neither blank nor the nbval marker. Prose is the text, without
+tables, between the first code cell and the closing section "## What we saw". A figure
+is a code cell with a picture among its outputs.
+"""
+
+import re
+import statistics
+
+import build
+import nbformat
+
+MARKER = "# NBVAL_CHECK_OUTPUT"
+
+
+def lines(cell):
+    kept = (line.rstrip() for line in cell.source.splitlines())
+    return [line for line in kept if line and line != MARKER]
+
+
+def code_cells(source):
+    return [c for c in build.read_source(source).cells if c.cell_type == "code"]
+
+
+def prose_words(source):
+    """Count the words of each text cell between the code cells."""
+    counts = []
+    cells = build.read_source(source).cells
+    kinds = [cell.cell_type for cell in cells]
+    for cell in cells[kinds.index("code") :]:
+        if cell.cell_type == "markdown":
+            text, closing, _ = f"\n{cell.source}".partition("\n## What we saw")
+            prose = re.sub(r"^\|.*$", "", text, flags=re.MULTILINE)
+            counts.append(len(prose.split()))
+            if closing:
+                break
+    return [count for count in counts if count]
+
+
+def is_figure(cell):
+    return any(
+        mime.startswith("image/")
+        for output in cell.get("outputs", [])
+        for mime in output.get("data", {})
+    )
+
+
+def test_code_cells_are_short(source):
+    sizes = sorted(len(lines(cell)) for cell in code_cells(source))
+    assert statistics.median(sizes) <= 8, sizes
+    assert sum(size <= 20 for size in sizes) >= 0.9 * len(sizes), sizes
+    assert max(sizes) <= 35, sizes
+
+
+def test_code_fits_the_column(source):
+    wide = [
+        line
+        for cell in code_cells(source)
+        for line in cell.source.splitlines()
+        if len(line) > 79
+    ]
+    assert wide == []
+
+
+def test_code_is_interrupted_by_prose(source):
+    run = 0
+    for cell in build.read_source(source).cells:
+        run = run + 1 if cell.cell_type == "code" else 0
+        assert run <= 3, f"four code cells in a row, the last one: {cell.source}"
+
+
+def test_prose_between_code_is_brief(chapter):
+    words = prose_words(chapter)
+    assert 15 <= statistics.median(words) <= 90, words
+    assert max(words) <= 180, words
+
+
+def test_figures_are_announced_and_read(source):
+    cells = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
+    kinds = ["none", *(cell.cell_type for cell in cells), "none"]
+    for number, cell in enumerate(cells):
+        if is_figure(cell):
+            around = (kinds[number], kinds[number + 2])
+            assert around == ("markdown", "markdown"), (
+                f"a figure needs a text cell before (what to look for) and after "
+                f"(what is seen): {cell.source}"
+            )
+
+
+# ------------------------------------------------------------------- the set-up cell
+
+
+def test_set_up_cell_is_the_same_everywhere(source):
+    first = build.sources()[0]
+    assert code_cells(source)[0].source == code_cells(first)[0].source, (
+        f"the first code cell must be that of {first.name}"
+    )
+
+
+def test_set_up_cell_fetches_this_project(chapter, address):
+    cell = code_cells(chapter)[0]
+    code = [line for line in lines(cell) if not line.lstrip().startswith("#")]
+    assert len(code) <= 8, f"{len(code)} lines: {cell.source}"
+    assert f'"git+{address}"' in cell.source
+    assert "--no-deps" in cell.source, "without it pip may replace Colab's PyTorch"
+
+
+def test_set_up_happens_once(source):
+    for cell in code_cells(source)[1:]:
+        assert "pip install" not in cell.source
+        assert "subprocess" not in cell.source

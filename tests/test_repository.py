@@ -1,0 +1,254 @@
+"""The repository as a whole: its files, its lists of dependencies, its README."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import build
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import ae_lib
+
+TOP_LEVEL = {
+    ".ci",
+    ".gitattributes",
+    ".github",
+    ".gitignore",
+    "CITATION.cff",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "ae_lib",
+    "chapters",
+    "constraints.txt",
+    "data",
+    "environment.yml",
+    "images",
+    "pyproject.toml",
+    "tests",
+}
+NOT_OURS = {".git", ".venv", "__pycache__", ".ipynb_checkpoints", ".ruff_cache"}
+NOT_OURS |= {".pytest_cache", ".hypothesis", "build", "dist", "runs"}
+MODULE_LINES = 320
+
+
+def project_files(root):
+    """List the files of the project: what git tracks, or all when git cannot tell."""
+    if (root / ".git").exists() and shutil.which("git"):
+        command = ["git", "-C", str(root), "-c", f"safe.directory={root}", "ls-files"]
+        names = subprocess.run(command, capture_output=True, text=True).stdout.split()
+        if names:
+            return [root / name for name in names if (root / name).exists()]
+    found = []
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in NOT_OURS]
+        found += [Path(folder) / name for name in names]
+    return found
+
+
+def readme(root):
+    path = root / "README.md"
+    assert path.exists(), "README.md is missing"
+    return path.read_text(encoding="utf-8")
+
+
+def pins(root):
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pairs = (line.split("==") for line in lines if line and line[0] != "#")
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+# ------------------------------------------------------------------------- the files
+
+
+def test_top_level_is_tidy(root):
+    found = {path.relative_to(root).parts[0] for path in project_files(root)}
+    assert found - TOP_LEVEL == set(), "new at the top level: does it belong there?"
+
+
+def test_modules_are_short(root):
+    lengths = {
+        path.relative_to(root).as_posix(): len(path.read_bytes().splitlines())
+        for path in (root / "ae_lib").rglob("*.py")
+    }
+    assert {n: size for n, size in lengths.items() if size > MODULE_LINES} == {}
+
+
+def test_no_file_names_a_path_of_one_machine(root):
+    """Notebooks are looked at by test_notebooks.py, their pictures being noise."""
+    paths = [f"/{folder}/" for folder in ("work", "root", "opt")]
+    texts = {".py", ".md", ".toml", ".txt", ".yml", ".cff", ".json", ".cfg", ""}
+    for path in project_files(root):
+        if path.suffix in texts:
+            text = path.read_text(encoding="utf-8")
+            for word in paths:
+                assert not re.search(rf"(?<![\w.]){word}", text), f"{path}: {word}"
+
+
+def test_import_is_fast():
+    """PyTorch takes seconds to import: `import ae_lib` must not wait for it."""
+    code = "import sys, ae_lib; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_front_door():
+    from ae_lib.checkpoints import load_model
+
+    assert ae_lib.load_model is load_model
+    with pytest.raises(AttributeError, match="no attribute 'train_all'"):
+        _ = ae_lib.train_all
+
+
+# ------------------------------------------------------------------ the dependencies
+
+
+def test_constraints_fit_the_requirements(root, project):
+    extras = project["project"]["optional-dependencies"]
+    assert set(extras) == {"course", "test"}
+    declared = project["project"]["dependencies"] + extras["course"] + extras["test"]
+    pinned = pins(root)
+    for requirement in map(Requirement, declared):
+        assert requirement.name in pinned, f"{requirement.name}: no pin"
+        assert pinned[requirement.name] in requirement.specifier, str(requirement)
+        operators = [bound.operator for bound in requirement.specifier]
+        assert operators == [">="], f"{requirement}: a lower bound, and no other"
+
+
+def test_constraints_leave_platforms_alone(root):
+    names = pins(root)
+    assert len(names) > 50
+    assert [n for n in names if re.match("nvidia|cuda|triton|ae.lib", n)] == []
+
+
+def test_conda_environment_has_no_list_of_its_own(root, project):
+    text = (root / "environment.yml").read_text(encoding="utf-8")
+    environment = yaml.safe_load(text)
+    python, pip, section = environment["dependencies"]
+    extras = ",".join(sorted(project["project"]["optional-dependencies"]))
+    assert environment["channels"] == ["conda-forge", "nodefaults"]
+    assert section == {"pip": ["-c constraints.txt", f"-e .[{extras}]"]}
+    assert pip == "pip"
+    version = python.removeprefix("python=")
+    assert version in SpecifierSet(project["project"]["requires-python"])
+
+
+def test_colab_is_not_shut_out(project):
+    """Google Colab's versions, which no lower bound may exceed."""
+    colab = {
+        "torch": "2.11.0",
+        "torchvision": "0.26.0",
+        "numpy": "2.1.0",
+        "matplotlib": "3.10.0",
+        "ipywidgets": "7.7.1",
+        "ipykernel": "6.17.1",
+    }
+    extras = project["project"]["optional-dependencies"]
+    declared = project["project"]["dependencies"] + extras["course"]
+    bounds = {r.name: r.specifier for r in map(Requirement, declared)}
+    assert [n for n, version in colab.items() if version not in bounds[n]] == []
+
+
+def test_citation_agrees(root, address):
+    text = (root / "CITATION.cff").read_text(encoding="utf-8")
+    citation = yaml.safe_load(text)
+    assert citation["repository-code"] == address
+    assert citation["version"] == ae_lib.__version__
+
+
+def test_jupytext_settings_keep_the_kernel(root):
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text)["tool"]["jupytext"] == {
+        "notebook_metadata_filter": "kernelspec,-all",
+        "cell_metadata_filter": "tags,-all",
+    }
+
+
+# ------------------------------------------------------------------------ the README
+
+
+def test_readme_links_lead_somewhere(root):
+    """Links, pictures and sources in HTML; the anchors of the page itself too."""
+    text = readme(root)
+    links = re.findall(r"\]\(([^)\s]+)[^)]*\)", text)
+    links += re.findall(r"(?:src|href|srcset)=\"([^\"]+)\"", text)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+    missing = []
+    for link in links:
+        target, _, anchor = link.partition("#")
+        if not target:
+            missing += [] if anchor in anchors else [link]
+        elif not re.match(r"[a-z]+:", target) and not (root / target).exists():
+            missing.append(link)
+    assert links and missing == []
+
+
+def test_readme_shows_a_picture_first(root):
+    first_picture = re.search(r"!\[[^\]]+\]\((?!https?:)|<img ", readme(root))
+    assert first_picture and first_picture.start() < readme(root).index("\n## ")
+
+
+def test_readme_table_offers_each_chapter_in_colab(root, chapter, address):
+    name = chapter.with_suffix(".ipynb").relative_to(root).as_posix()
+    owner_and_name = address.removeprefix("https://github.com/")
+    colab = f"https://colab.research.google.com/github/{owner_and_name}/blob/main"
+    rows = [row for row in readme(root).splitlines() if row.startswith("|")]
+    (row,) = [row for row in rows if f"]({name})" in row]
+    assert f"]({colab}/{name})" in row
+    assert re.search(r"\d (s|min)\b", row), f"the row lacks what it costs: {row}"
+
+
+def test_readme_names_no_other_repository_as_this_one(root, address):
+    for clone in re.findall(r"git (?:clone|\+)\s*(\S+)", readme(root)):
+        assert clone.removesuffix(".git") == address
+
+
+def test_readme_tree_has_a_comment_for_each_module(root):
+    blocks = re.findall(r"^```\w*\n(.*?)^```", readme(root), re.MULTILINE | re.DOTALL)
+    trees = [block for block in blocks if "ae_lib/" in block]
+    assert trees, "the README lacks a tree of the files"
+    for path in sorted((root / "ae_lib").rglob("*.py")):
+        if path.name == "__init__.py":
+            continue
+        line = rf"^[ │├└─]*{re.escape(path.name)}  +(?:# )?\w+ \S+"
+        assert re.search(line, trees[0], re.MULTILINE), f"{path.name} and a comment"
+
+
+# --------------------------------------------------------------------- the Makefile
+
+
+def test_make_lists_its_targets(root):
+    make = shutil.which("make")
+    text = (root / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE)
+    assert len(targets) <= 10
+    assert set(re.findall(r"^\.PHONY: (.*)$", text, re.M)[0].split()) == set(targets)
+    if make:  # Windows has none; the README says what to type there
+        listed = subprocess.run([make], cwd=root, capture_output=True, text=True).stdout
+        assert re.findall(r"make ([a-z-]+) ", listed) == targets
+
+
+def test_an_old_python_is_told_so(root, tmp_path):
+    """The check is in the Makefile, for a Python that cannot read pyproject.toml."""
+    text = (root / "Makefile").read_text(encoding="utf-8")
+    found = re.search(r'\$\(PYTHON\) -c "(import sys; .*)"$', text, re.MULTILINE)
+    code = found[1].replace("$(PYTHON)", "python3")
+    run = [sys.executable, "-c"]
+    assert subprocess.run([*run, code]).returncode == 0
+    old = code.replace("sys.version_info", "(3, 9, 6)")
+    refused = subprocess.run([*run, old], capture_output=True, text=True)
+    assert refused.returncode == 1
+    assert "3.11 or newer is needed, but python3 is 3.9" in refused.stderr
+
+
+def test_sources_are_found(root):
+    assert build.CHAPTERS == root / "chapters"
+    assert Path(build.__file__).name == "build.py"
