@@ -1,0 +1,169 @@
+"""Pictures and archives on disk: safe reading, and a cache of what was decoded.
+
+Archives are read in one pass and in memory, nothing is unpacked, so no name in an
+archive can reach outside of it. The cache lies in the folder AE_CACHE_DIR, else in
+~/.cache/ae_lib, and may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tarfile
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+import safetensors
+import safetensors.torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+MOST_PIXELS = 50_000_000  # of a picture: more is a mistake, or meant to do harm
+MOST_BYTES = 300_000_000  # of a file in an archive; a batch of CIFAR-10 has 31 million
+
+
+class Decoded(NamedTuple):
+    """Hold pixels (N, C, H, W) uint8, labels (N,) int64, class names, the source."""
+
+    pixels: Tensor
+    labels: Tensor
+    classes: tuple[str, ...]
+    source: str
+
+
+def class_names(folder: Path) -> tuple[str, ...]:
+    """Return the sorted names of the folders in a folder; none if there is no such."""
+    if not folder.is_dir():
+        return ()
+    with os.scandir(folder) as entries:
+        return tuple(
+            sorted(e.name for e in entries if e.is_dir() and e.name[0] not in "._")
+        )
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the pictures that lie in a folder itself, sorted by name."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if e.name[0] != "." and e.is_file()]
+    return [
+        folder / name
+        for name in sorted(names)
+        if os.path.splitext(name)[1].lower() in PICTURES
+    ]
+
+
+def members(archive: Path, pattern: str) -> Iterator[tuple[re.Match, bytes]]:
+    """Yield (match, content) of the files of a tar whose whole path fits a pattern.
+
+    Raises ValueError if the archive is damaged or a file in it exceeds 300 MB.
+    """
+    fits = re.compile(pattern)
+    try:
+        with tarfile.open(archive, "r|*") as tar:
+            for member in tar:
+                match = fits.fullmatch(member.name)
+                if match is None or not member.isfile():
+                    continue
+                if member.size > MOST_BYTES:
+                    raise ValueError(
+                        f"{archive}: {member.name} has {member.size:,} bytes, "
+                        f"expected at most {MOST_BYTES:,}"
+                    )
+                yield match, tar.extractfile(member).read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ValueError(
+            f"{archive} cannot be read ({error}): delete it and get it again"
+        ) from error
+
+
+def decode(file: Path | BinaryIO, size: int) -> np.ndarray:
+    """Return a picture as RGB (size, size, 3) uint8, resized and centre-cropped.
+
+    What is transparent becomes white. Raises ValueError, with the reason in a few
+    words, if the picture is broken or has more than 50 million pixels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # broken EXIF data: no matter
+            with Image.open(file) as image:
+                if image.width * image.height > MOST_PIXELS:
+                    raise Image.DecompressionBombError
+                return np.asarray(_square(image, size))
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"over {MOST_PIXELS // 10**6} million pixels") from error
+    except Exception as error:  # Pillow's plug-ins raise whatever they stumble over
+        raise ValueError("broken") from error
+
+
+def _square(image: Image.Image, size: int) -> Image.Image:
+    if image.mode == "RGB" and image.size == (size, size) and not image.getexif():
+        return image
+    image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):  # 16-bit grey, which convert() would cut off at 255
+        grey = np.asarray(image).astype(np.int64) >> 8
+        image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+    elif image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
+
+
+def cached(name: str, files: list[Path], make: Callable[[], Decoded]) -> Decoded:
+    """Return make(), or what it returned before for the same, unchanged files.
+
+    Kept as safetensors under a key of the files' paths, sizes and times of change.
+    Where the cache cannot be written it does without.
+    """
+    folder = Path(os.environ.get("AE_CACHE_DIR") or Path.home() / ".cache" / "ae_lib")
+    plain = re.sub(r"[^\w-]", "_", name)
+    path = folder / f"{plain}-{_key(name, files)}.safetensors"
+    try:
+        with safetensors.safe_open(path, "pt") as stored:
+            notes = stored.metadata()
+            # Cloned: on Windows a mapped file could not be replaced or deleted.
+            pixels = stored.get_tensor("pixels").clone()
+            labels = stored.get_tensor("labels").clone()
+        classes = tuple(json.loads(notes["classes"]))
+        return Decoded(pixels, labels, classes, notes["source"])
+    except (OSError, safetensors.SafetensorError):
+        made = make()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _store(made, path)
+    except OSError:
+        pass  # a read-only or full cache: slower, not wrong
+    return made
+
+
+def _key(name: str, files: list[Path]) -> str:
+    digest = hashlib.sha256(name.encode())
+    for file in files:
+        stat = os.stat(file)
+        line = f"{os.path.abspath(file)} {stat.st_size} {stat.st_mtime_ns}\n"
+        digest.update(line.encode(errors="surrogatepass"))
+    return digest.hexdigest()[:16]
+
+
+def _store(made: Decoded, path: Path) -> None:
+    """Write to a name of its own, then rename: two processes do not disturb another."""
+    tensors = {"pixels": made.pixels, "labels": made.labels}
+    notes = {"classes": json.dumps(made.classes), "source": made.source}
+    handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        safetensors.torch.save_file(tensors, draft, notes)
+        os.replace(draft, path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
