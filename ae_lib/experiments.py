@@ -1,0 +1,121 @@
+"""Experiments too long for a chapter, recorded under data/results for the chapters.
+
+python -m ae_lib.experiments NAME            run one and write its record
+python -m ae_lib.experiments                 list them
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ae_lib import results
+from ae_lib.baselines import PCA, MeanImage
+from ae_lib.checkpoints import write_atomically
+from ae_lib.data import Images, load
+from ae_lib.metrics import evaluate, mse, reconstruct
+from ae_lib.models import ArticleAutoencoder, ConvAutoencoder
+from ae_lib.plots import compare
+from ae_lib.recipe import constant, muon_and_adam, one_cycle
+from ae_lib.training import fit
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to train: a network, a recipe in words, and the arguments of `fit`."""
+
+    model: type
+    recipe: str
+    options: dict
+
+
+def _adam(model: torch.nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters(), lr=1e-3)
+
+
+ARTICLE = Setting(
+    ArticleAutoencoder,
+    "adam 1e-3 constant",
+    {"epochs": 5, "batch_size": 64, "optimizer": _adam, "schedule": constant},
+)
+OURS = Setting(
+    ConvAutoencoder,
+    "muon one-cycle",
+    {"epochs": 3, "optimizer": muon_and_adam, "schedule": one_cycle},
+)
+
+
+def train_cifar10_200(seeds: tuple[int, ...] = (0, 1, 2)) -> None:
+    """Train the article's network and the course's at 200 numbers, on all images.
+
+    The two take turns in one process, so that their seconds may be compared. Also
+    draws the picture of the README.
+    """
+    train, test = load("cifar10", "train"), load("cifar10", "test")
+    runs = []
+    for seed in seeds:
+        for setting in (ARTICLE, OURS):
+            run, model = _run(setting, train, test, seed)
+            runs.append(run)
+            print(run, flush=True)
+    pca = PCA.fit(train, 200)
+    data = {
+        "runs": runs,
+        "pca_200_mse": mse(test, reconstruct(pca, test)),
+        "mean_image_mse": mse(test, reconstruct(MeanImage.fit(train), test)),
+        "train_images": len(train),
+        "test_images": len(test),
+    }
+    path = results.save("train_cifar10_200", data, source=test.source, seeds=seeds)
+    x = test[:10].unit()
+    rows = {
+        "mean image": MeanImage.fit(train)(x),
+        "PCA, 200 numbers": pca(x),
+        "autoencoder, 200 numbers": reconstruct(model, x),
+    }
+    figure = compare(x, rows, source=test.source)
+    with write_atomically(path.with_suffix(".png")) as part:
+        figure.savefig(part, format="png", dpi=150)
+
+
+def _run(setting: Setting, train: Images, test: Images, seed: int):
+    torch.manual_seed(seed)
+    model = setting.model(200, train.shape)
+    history = fit(model, train, seed=seed, verbose=False, **setting.options)
+    error = evaluate(model, test)
+    record = {
+        "model": setting.model.__name__,
+        "recipe": setting.recipe,
+        "epochs": setting.options["epochs"],
+        "seed": seed,
+        "train_loss": history.train_loss,
+        **error,
+        "seconds": sum(history.seconds),
+    }
+    return record, model
+
+
+EXPERIMENTS: dict[str, Callable[[], None]] = {
+    function.__name__: function for function in (train_cifar10_200,)
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m ae_lib.experiments")
+    parser.add_argument("name", nargs="?", choices=EXPERIMENTS)
+    name = parser.parse_args(arguments).name
+    if name is None:
+        for known, function in EXPERIMENTS.items():
+            print(f"{known}: {function.__doc__.splitlines()[0]}")
+    else:
+        EXPERIMENTS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

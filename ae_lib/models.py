@@ -1,0 +1,170 @@
+"""Autoencoders as plain modules: encode, decode, forward, and one dial, `latent_dim`.
+
+All take and return float images (N, C, H, W) in [0, 1]; the code is (N, latent_dim).
+`ConvAutoencoder` is the course's network and is built line by line in chapter 04.
+`ArticleAutoencoder` is a network many readers have met, kept as it was published to
+measure against. `LinearAutoencoder` has no activation at all and can do what PCA does.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+Shape = tuple[int, int, int]
+
+
+class Autoencoder(nn.Module):
+    """Join an encoder, a bottleneck and a decoder, which subclasses build."""
+
+    encoder: nn.Module
+    bottleneck: nn.Module
+    decoder: nn.Module
+
+    def __init__(self, latent_dim: int, image_shape: Shape, multiple: int):
+        super().__init__()
+        self.latent_dim, self.image_shape = _checked(latent_dim, image_shape, multiple)
+
+    def encode(self, x: Tensor) -> Tensor:
+        return self.bottleneck(self.encoder(x))  # (B, latent_dim)
+
+    def decode(self, z: Tensor) -> Tensor:
+        return self.decoder(z)  # (B, C, H, W)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decode(self.encode(x))
+
+
+class Encoder(nn.Module):
+    """Halve the image twice while the channels grow: 3×32×32 -> 64×8×8 = 4096."""
+
+    def __init__(self, image_shape: Shape = (3, 32, 32)):
+        super().__init__()
+        channels = image_shape[0]
+        self.stack = nn.Sequential(
+            nn.Conv2d(channels, 32, 4, stride=2, padding=1),  # (B, 32, 16, 16)
+            nn.BatchNorm2d(32),
+            nn.GELU(),
+            nn.Conv2d(32, 64, 4, stride=2, padding=1),  # (B, 64, 8, 8)
+            nn.BatchNorm2d(64),
+            nn.GELU(),
+            nn.Flatten(),  # (B, 4096)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.stack(x)
+
+
+class Decoder(nn.Module):
+    """Unfold a code into an image: latent_dim -> 64×8×8 -> 3×32×32 in [0, 1]."""
+
+    def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
+        super().__init__()
+        channels, height, width = image_shape
+        grid = (64, height // 4, width // 4)
+        self.stack = nn.Sequential(
+            nn.Linear(latent_dim, grid[0] * grid[1] * grid[2]),  # (B, 4096)
+            nn.Unflatten(1, grid),  # (B, 64, 8, 8)
+            nn.BatchNorm2d(64),
+            nn.GELU(),
+            nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),  # (B, 32, 16, 16)
+            nn.BatchNorm2d(32),
+            nn.GELU(),
+            nn.ConvTranspose2d(32, channels, 4, stride=2, padding=1),  # (B, 3, 32, 32)
+            nn.Sigmoid(),
+        )
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.stack(z)
+
+
+class ConvAutoencoder(Autoencoder):
+    """Squeeze images (B, C, H, W) through `latent_dim` numbers with convolutions.
+
+    Height and width must be multiples of 4. 28×28×1 works as 3×32×32 does; the
+    bottleneck is linear, so a code may take any sign and size.
+
+    >>> import torch
+    >>> model = ConvAutoencoder(latent_dim=200)
+    >>> model.encode(torch.rand(5, 3, 32, 32)).shape
+    torch.Size([5, 200])
+    """
+
+    def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
+        super().__init__(latent_dim, image_shape, multiple=4)
+        channels, height, width = image_shape
+        features = 64 * (height // 4) * (width // 4)
+        self.encoder = Encoder(image_shape)
+        self.bottleneck = nn.Linear(features, latent_dim)
+        self.decoder = Decoder(latent_dim, image_shape)
+
+
+class LinearAutoencoder(Autoencoder):
+    """Two matrices: a code of `latent_dim` weighted sums, an image of weighted sums.
+
+    With mean squared error its best solution spans the subspace of PCA (Bourlard and
+    Kamp 1988; Baldi and Hornik 1989). Its output is not confined to [0, 1].
+    """
+
+    def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
+        super().__init__(latent_dim, image_shape, multiple=1)
+        pixels = image_shape[0] * image_shape[1] * image_shape[2]
+        self.encoder = nn.Flatten()
+        self.bottleneck = nn.Linear(pixels, latent_dim)
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, pixels), nn.Unflatten(1, image_shape)
+        )
+
+
+class ArticleAutoencoder(Autoencoder):
+    """The network of the tutorials: six 3×3 convolutions and a ReLU on the code.
+
+    3 -> 16 -> 16 -> 32 -> 32 -> 64 -> 64 channels, strides 2 at the third and fifth
+    convolution, 64×8×8 = 4096 -> latent_dim, and the mirror image back; the output is
+    not confined to [0, 1]. Kept as published, defects included, as a reference.
+    """
+
+    def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
+        super().__init__(latent_dim, image_shape, multiple=4)
+        channels, height, width = image_shape
+        grid = (64, height // 4, width // 4)
+        widths = [channels, 16, 16, 32, 32, 64, 64]
+        strides = [1, 1, 2, 1, 2, 1]
+        down, up = [], []
+        for i, stride in enumerate(strides):
+            thin, wide = widths[i], widths[i + 1]
+            down += [nn.Conv2d(thin, wide, 3, stride, padding=1), nn.ReLU()]
+            back = nn.ConvTranspose2d(
+                wide, thin, 3, stride, padding=1, output_padding=stride - 1
+            )
+            up = [back, nn.ReLU(), *up]
+        self.encoder = nn.Sequential(*down, nn.Flatten())  # (B, 4096)
+        features = grid[0] * grid[1] * grid[2]
+        self.bottleneck = nn.Sequential(nn.Linear(features, latent_dim), nn.ReLU())
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, features), nn.ReLU(), nn.Unflatten(1, grid), *up[:-1]
+        )
+
+
+MODELS = {
+    model.__name__: model
+    for model in (ConvAutoencoder, LinearAutoencoder, ArticleAutoencoder)
+}
+
+
+def _checked(latent_dim: int, image_shape: Shape, multiple: int) -> tuple[int, Shape]:
+    """Return (latent_dim, image_shape) checked; ValueError says what would fit."""
+    if isinstance(latent_dim, bool) or not isinstance(latent_dim, int):
+        raise ValueError(f"latent_dim must be an integer, got {latent_dim!r}")
+    if latent_dim < 1:
+        raise ValueError(f"latent_dim must be at least 1, got {latent_dim}")
+    shape = tuple(int(size) for size in image_shape)
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(
+            f"image_shape must be (channels, height, width), got {image_shape}"
+        )
+    if shape[1] % multiple or shape[2] % multiple:
+        raise ValueError(
+            f"image height and width must be multiples of {multiple}, got "
+            f"{shape[1]}×{shape[2]}; resize or pad the images"
+        )
+    return latent_dim, shape

@@ -1,0 +1,126 @@
+"""Train the course's autoencoder from a shell.
+
+    python -m ae_lib.train --dataset cifar10 --latent-dim 200 --out runs/200
+
+writes into the folder: model.safetensors (for `ae_lib.load_model`), history.json,
+metrics.json (test error and where it came from), reconstructions.png, and last.pt, from
+which `--resume` goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from ae_lib.baselines import MeanImage
+from ae_lib.checkpoints import save_model, write_atomically
+from ae_lib.data import hold_out, load
+from ae_lib.devices import pick_device
+from ae_lib.metrics import evaluate, r_squared, reconstruct
+from ae_lib.models import MODELS
+from ae_lib.plots import reconstructions
+from ae_lib.results import provenance
+from ae_lib.training import NonFiniteLoss, fit
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return 0, 1 after a failure, 130 after Ctrl-C."""
+    args = _parser().parse_args(arguments)
+    out = Path(args.out)
+    try:
+        train = load(args.dataset, "train", args.limit)
+        test = load(args.dataset, "test")
+        validation = None
+        if args.hold_out:
+            train, validation = hold_out(train, args.hold_out, seed=args.seed)
+        torch.manual_seed(args.seed)
+        model = MODELS[args.model](args.latent_dim, train.shape)
+        print(f"{args.model} with {_parameters(model):,} parameters, {train}")
+        started = time.perf_counter()
+        history = fit(
+            model,
+            train,
+            validation=validation,
+            epochs=args.epochs,
+            batch_size=args.batch_size,
+            seed=args.seed,
+            out=out,
+            resume=args.resume,
+            device=args.device,
+        )
+    except (ValueError, NonFiniteLoss) as error:
+        print(f"ae_lib.train: {error}", file=sys.stderr)
+        return 1
+    history.save(out / "history.json")
+    if history.stopped:
+        print("go on with the same command and --resume")
+        return 130
+    save_model(model, out / "model.safetensors")
+    metrics = {
+        **evaluate(model, test),
+        "train_mse": history.train_loss[-1],
+        "seconds": sum(history.seconds),
+        "wall_seconds": time.perf_counter() - started,
+        "parameters": _parameters(model),
+        "train_images": len(train),
+        "test_images": len(test),
+        "latent_dim": args.latent_dim,
+        "epochs": args.epochs,
+        "provenance": provenance(
+            test.source, [args.seed], device=str(pick_device(args.device))
+        ),
+    }
+    mean = evaluate(MeanImage.fit(train), test)["mse"]
+    metrics["r_squared"] = r_squared(metrics["mse"], mean)
+    with write_atomically(out / "metrics.json") as part:
+        part.write_text(json.dumps(metrics, indent=1))
+    shown = test[:10]
+    figure = reconstructions(
+        shown.unit(), reconstruct(model, shown), source=test.source
+    )
+    with write_atomically(out / "reconstructions.png") as part:
+        figure.savefig(part, format="png", dpi=150)
+    print(
+        f"test MSE {metrics['mse']:.5f}, PSNR {metrics['psnr']:.2f} dB, "
+        f"{100 * metrics['r_squared']:.1f} % of the variance; "
+        f"{metrics['seconds']:.0f} s of training; {test.source}; in {out}"
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ae_lib.train",
+        description="Train the course's autoencoder and measure it on test images.",
+    )
+    add = parser.add_argument
+    add("--dataset", default="cifar10", help="cifar10, mnist, shapes, or a folder")
+    add("--latent-dim", type=int, default=200, help="numbers in the code (200)")
+    add("--out", required=True, help="folder for the results")
+    add("--model", choices=MODELS, default="ConvAutoencoder")
+    add("--epochs", type=int, default=3, help="passes over the images (3)")
+    add("--batch-size", type=int, default=128)
+    add("--limit", type=int, help="train on so many images only")
+    add(
+        "--hold-out",
+        type=int,
+        default=0,
+        help="training images set aside for a validation curve (0)",
+    )
+    add("--seed", type=int, default=0)
+    add("--device", help="cuda, mps or cpu; without it the fastest one here")
+    add("--resume", action="store_true", help="go on with the run in --out")
+    return parser
+
+
+def _parameters(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

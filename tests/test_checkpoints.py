@@ -1,0 +1,67 @@
+"""Weights on disk: whole, loadable, and free of code."""
+
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+import ae_lib
+from ae_lib.checkpoints import (
+    load_checkpoint,
+    load_model,
+    save_checkpoint,
+    save_model,
+    write_atomically,
+)
+from ae_lib.models import MODELS
+
+
+@pytest.mark.parametrize("model_class", MODELS.values())
+def test_a_saved_model_comes_back(model_class, tmp_path):
+    model = model_class(6, (1, 28, 28)).to(memory_format=torch.channels_last)
+    model(torch.rand(8, 1, 28, 28))  # moves the batch norm statistics
+    again = load_model(save_model(model, tmp_path / "model.safetensors"))
+    x = torch.rand(3, 1, 28, 28)
+    assert not again.training and again.latent_dim == 6
+    torch.testing.assert_close(again(x), model.eval()(x))
+
+
+def test_the_front_door_takes_a_run_folder(tmp_path):
+    save_model(MODELS["ConvAutoencoder"](5), tmp_path / "model.safetensors")
+    assert ae_lib.load_model(tmp_path).latent_dim == 5
+
+
+def test_other_modules_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"safetensors\.torch\.save_model"):
+        save_model(nn.Linear(2, 2), tmp_path / "model.safetensors")
+
+
+def test_missing_and_damaged_files_are_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no model file"):
+        load_model(tmp_path / "nothing.safetensors")
+    path = save_model(MODELS["LinearAutoencoder"](5), tmp_path / "model.safetensors")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="not a complete safetensors file"):
+        load_model(path)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), write_atomically(path) as part:
+        part.write_text("half of the new")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_checkpoints_carry_tensors_but_no_code(tmp_path):
+    state = {"weights": torch.arange(3.0), "epoch": 2, "losses": [0.5, 0.25]}
+    path = save_checkpoint(state, tmp_path / "last.pt")
+    again = load_checkpoint(path)
+    assert torch.equal(again["weights"], state["weights"])
+    assert again["losses"] == [0.5, 0.25]
+    torch.save({"weights": print}, path)
+    with pytest.raises(pickle.UnpicklingError):
+        load_checkpoint(path)
