@@ -6,9 +6,10 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-# No news pop-up, no question for updates, no listing of extensions on the network:
-# JupyterLab stays quiet offline. tests/test_browser.py starts it with these flags too.
-LAB_FLAGS := --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate --LabApp.extension_manager=readonly
+# JupyterLab stays quiet offline: its settings in chapters/.jupyterlab ask for neither
+# news nor updates, and the list of extensions is not fetched. tests/test_browser.py
+# starts it with these flags too.
+LAB_FLAGS := --LabApp.app_settings_dir=chapters/.jupyterlab --LabApp.extension_manager=readonly
 
 # Tests never use the network, and progress bars stay out of the logs.
 TEST_ENV := AE_OFFLINE=1 TQDM_DISABLE=1

@@ -1,6 +1,6 @@
 """Experiments too long for a chapter, recorded under data/results for the chapters.
 
-python -m ae_lib.experiments NAME            run one and write its record
+python -m ae_lib.experiments NAME [--seeds 0 1 2]   run one and write its record
 python -m ae_lib.experiments                 list them
 """
 
@@ -49,7 +49,7 @@ OURS = Setting(
 )
 
 
-def train_cifar10_200(seeds: tuple[int, ...] = (0, 1, 2)) -> None:
+def train_cifar10_200(seeds: tuple[int, ...]) -> None:
     """Train the article's network and the course's at 200 numbers, on all images.
 
     The two take turns in one process, so that their seconds may be compared. Also
@@ -99,7 +99,7 @@ def _run(setting: Setting, train: Images, test: Images, seed: int):
     return record, model
 
 
-EXPERIMENTS: dict[str, Callable[[], None]] = {
+EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
     function.__name__: function for function in (train_cifar10_200,)
 }
 
@@ -108,12 +108,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m ae_lib.experiments")
     parser.add_argument("name", nargs="?", choices=EXPERIMENTS)
-    name = parser.parse_args(arguments).name
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    options = parser.parse_args(arguments)
+    name = options.name
     if name is None:
         for known, function in EXPERIMENTS.items():
             print(f"{known}: {function.__doc__.splitlines()[0]}")
     else:
-        EXPERIMENTS[name]()
+        EXPERIMENTS[name](tuple(options.seeds))
     return 0
 
 

@@ -162,7 +162,8 @@ class _Loop:
             initial=skip,
             desc=f"epoch {epoch + 1}",
             leave=False,
-            **({} if self.verbose else {"disable": True}),  # TQDM_DISABLE counts too
+            # In a notebook tqdm heeds its own TQDM_DISABLE too late.
+            disable=not self.verbose or bool(os.environ.get("TQDM_DISABLE")),
         ) as bar:
             for pixels in itertools.islice(order, skip, None):
                 self.update(to_unit(pixels))

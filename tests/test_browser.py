@@ -129,7 +129,11 @@ def lab(root, tmp_path_factory):
     log = base / "lab.log"
     with log.open("w") as file:
         server = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, env=environment
+            command,
+            cwd=root,
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
         )
         try:
             wait_for(f"{address}/api/status?token={token}", server, log)
@@ -194,6 +198,10 @@ class Notebook:
                     found.append(f"code cell {number}: {output['text']}")
         found += self.page.locator(TROUBLE).all_inner_texts()
         return found
+
+    def interruptions(self):
+        """Collect what asks the reader for attention: dialogs and pop-ups."""
+        return self.page.locator(".jp-Dialog, .Toastify__toast").all_inner_texts()
 
     def cells_with_sliders(self):
         slider = self.page.locator(".widget-slider .noUi-handle")
@@ -264,7 +272,7 @@ def test_chapter_in_the_browser(open_notebook, path):
         for cell in cells:
             assert notebook.move_slider(cell), "the picture stayed when a slider moved"
         assert notebook.trouble() == []
-    assert notebook.page.locator(".jp-Dialog, .Toastify__toast").count() == 0
+    assert notebook.interruptions() == []
     assert notebook.outside == []
 
 
@@ -288,6 +296,15 @@ def test_the_driver_sees_a_slider_work(open_notebook, lab):
     (cell,) = notebook.cells_with_sliders()
     assert notebook.move_slider(cell)
     assert notebook.trouble() == []
+    assert notebook.interruptions() == []
+    assert notebook.outside == []
+    # What the check for pop-ups would find:
+    notebook.page.evaluate("""() => {
+        window.jupyterapp.commands.execute(
+            'apputils:notify', {message: 'News!', options: {autoClose: false}});
+    }""")
+    notebook.page.locator(".Toastify__toast").wait_for()
+    assert "News!" in notebook.interruptions()[0]
 
 
 def test_the_driver_sees_a_slider_fail(open_notebook, lab):

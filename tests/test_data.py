@@ -1,7 +1,6 @@
 """Loading, dividing and batching: on small files made here, in the real layouts."""
 
 import gzip
-import io
 import os
 import pickle
 import socket
@@ -141,12 +140,22 @@ def test_the_archive_of_the_batches_is_the_same(tmp_path):
         assert in_archive.source == "CIFAR-10 (original)"
 
 
-def test_numpy_s_older_pickles_are_read():
-    """As Python 2 and numpy 1 wrote them: the original batches are of this kind."""
-    old = pickle.dumps(np.arange(3, dtype=np.uint8), 2)
-    old = old.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    assert b"numpy.core.multiarray" in old
-    assert sources._Unpickler(io.BytesIO(old)).load().tolist() == [0, 1, 2]
+def test_batches_as_python_2_wrote_them(tmp_path):
+    """The original batches: byte strings without a type, and numpy 1's own names."""
+    folder = tmp_path / "cifar-10-batches-py"
+    make_batches(folder)
+    values = bytes(range(256)) * 12
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85U\1b\x87R"
+        b"(K\1K\1M\0\x0c\x86cnumpy\ndtype\nU\2u1K\0K\1\x87R"
+        b"(K\3U\1|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb\x89"
+        b"T\0\x0c\0\0" + values + b"tb"
+    )
+    batch = b"\x80\2}(U\4data" + array + b"U\6labels](K\7eu."
+    (folder / "test_batch").write_bytes(batch)
+    test = load(split="test", root=tmp_path)
+    assert test.labels.tolist() == [7]
+    assert test.pixels.flatten().tolist() == list(values)
 
 
 def test_code_in_a_batch_is_not_run(tmp_path):
@@ -368,7 +377,7 @@ def test_the_data_folder_comes_from_the_environment(tmp_path, monkeypatch):
 # ------------------------------------------------------------------------ own pictures
 
 
-def test_a_flat_folder(tmp_path):
+def test_a_flat_folder(tmp_path, capsys):
     folder = tmp_path / "my pictures"
     folder.mkdir()
     for k in range(10):
@@ -382,6 +391,7 @@ def test_a_flat_folder(tmp_path):
     numbers = torch.cat([train.pixels, test.pixels])[:, 1, 0, 0] // 5
     assert sorted(numbers.tolist()) == [*range(10)]
     assert load(folder, size=16).shape == (3, 16, 16)
+    assert capsys.readouterr().out == ""
 
 
 def test_class_folders_of_one_s_own(tmp_path):

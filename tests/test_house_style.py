@@ -77,7 +77,9 @@ def test_prose_between_code_is_brief(chapter):
 
 
 def test_figures_are_announced_and_read(source):
-    cells = nbformat.read(source.with_suffix(".ipynb"), as_version=4).cells
+    path = source.with_suffix(".ipynb")
+    assert path.exists(), f"{path.name} is not built: run `make notebooks`"
+    cells = nbformat.read(path, as_version=4).cells
     kinds = ["none", *(cell.cell_type for cell in cells), "none"]
     for number, cell in enumerate(cells):
         if is_figure(cell):

@@ -1,0 +1,99 @@
+# %% [markdown]
+# # 00 · Start here: solutions
+#
+# Try the exercises first. Each solution ends in a claim, so that you can see
+# what was to be found.
+
+# %%
+# Set-up, the same in every chapter; on Colab it also fetches the library.
+import importlib.util, subprocess, sys
+GIT = "git+https://github.com/convolutional-autoencoders/course"
+if importlib.util.find_spec("ae_lib") is None:
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps",
+                    GIT, "torchmetrics", "lightning-utilities"], check=True)
+import torch
+from ae_lib import claim, data, pick
+
+# %% [markdown]
+# The images are those of the chapter, a few fewer of them to save time.
+
+# %%
+from ae_lib.baselines import PCA
+from ae_lib.metrics import mse, reconstruct
+from ae_lib.models import ConvAutoencoder
+from ae_lib.training import fit
+
+images = data.load("cifar10", "train", limit=pick(quick=6_000, full=50_000))
+train, validation = data.hold_out(images, 1_000, seed=0)
+x = validation.unit()  # (1000, 3, 32, 32)
+
+
+def error_after(epochs, latent_dim):
+    torch.manual_seed(0)
+    model = ConvAutoencoder(latent_dim)
+    fit(model, train, epochs=epochs, verbose=False)
+    return mse(x, reconstruct(model, x))
+
+
+# %% [markdown]
+# ## Exercise 1
+#
+# Only the size of the code changes, for the network and for PCA alike. Fit PCA
+# once, with 200 components, and cut it to the first 20.
+
+# %%
+pca = PCA.fit(train, 200)
+error_20 = {"PCA": mse(x, pca.truncate(20)(x)), "network": error_after(4, 20)}
+print({name: round(value, 4) for name, value in error_20.items()})
+
+# %% [markdown]
+# The gap has shrunk: at 200 numbers PCA was far ahead, at 20 the two are
+# neighbours. The smaller the code, the sooner the network has learned to fill
+# it.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+ratio_20 = error_20["network"] / error_20["PCA"]
+claim("with 20 numbers the two are within a half of each other",
+      ratio_20, "~", 1, tol=0.5)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# Three times the epochs, here 6 against 2. Note that the schedule of the learning rate is
+# stretched too: it falls to zero at the end of the run, however long it is.
+
+# %%
+error_2, error_6 = error_after(2, 200), error_after(6, 200)
+error_pca = mse(x, pca(x))
+print(f"2: {error_2:.4f}   6: {error_6:.4f}   PCA: {error_pca:.4f}")
+
+# %%
+# NBVAL_CHECK_OUTPUT
+claim("three times the epochs cut the error by a fifth or more",
+      error_6 / error_2, "<", 0.8)
+
+# %% [markdown]
+# Whether it passes PCA depends on the images and on how many of them there
+# are. Chapter 05 follows the race with all 50,000.
+#
+# ## Exercise 3
+#
+# Averaging blocks of 4×4 pixels keeps 3×8×8 = 192 numbers. No training at all.
+
+# %%
+import torch.nn.functional as F
+
+small = F.avg_pool2d(x, 4)  # (1000, 3, 8, 8)
+large = F.interpolate(small, size=32, mode="bicubic").clamp(0, 1)
+error_small = mse(x, large)
+print(f"8×8 pixels {error_small:.4f}   PCA {error_pca:.4f}")
+
+# %% [markdown]
+# Shrinking is a good baseline and costs nothing, but PCA spends its numbers
+# better: it may choose *which* 200 averages to keep.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+claim("PCA with 200 numbers beats 192 pixels",
+      error_pca / error_small, "<", 1)
