@@ -5,11 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from ae_lib.checkpoints import load_checkpoint, save_checkpoint
 from ae_lib.data import Images, batches, to_unit
 from ae_lib.devices import fast_bf16, pick_device
 from ae_lib.history import History
+from ae_lib.interrupts import first_ctrl_c
 from ae_lib.metrics import reconstruct
 from ae_lib.recipe import Optimizers, muon_and_adam, one_cycle
 
@@ -79,7 +78,7 @@ def fit(
     )
     cuda = [device] if device.type == "cuda" else []
     try:
-        with torch.random.fork_rng(devices=cuda), _interrupt() as interrupted:
+        with torch.random.fork_rng(devices=cuda), first_ctrl_c() as interrupted:
             torch.manual_seed(seed)
             loop.watch(watch)
             if resume:
@@ -305,26 +304,6 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
         )
     on = fast_bf16(device) if precision == "auto" else precision == "bf16"
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=on)
-
-
-@contextmanager
-def _interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event; a second one interrupts at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event  # only the main thread may handle signals
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(*_: object) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _line(history: History, epochs: int) -> str:
