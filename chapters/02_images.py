@@ -17,11 +17,13 @@
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
 import importlib.util, subprocess, sys
-GIT = "git+https://github.com/convolutional-autoencoders/course"
+
 if importlib.util.find_spec("ae_lib") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps",
-                    GIT, "torchmetrics", "lightning-utilities"], check=True)
+    url = "git+https://github.com/convolutional-autoencoders/course"
+    pip = "pip install -q --no-deps torchmetrics lightning-utilities".split()
+    subprocess.run([sys.executable, "-m", *pip, url], check=True)
 import torch
+
 from ae_lib import claim, data, pick, plots
 
 # %% [markdown]

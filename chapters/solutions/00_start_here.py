@@ -7,12 +7,14 @@
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
 import importlib.util, subprocess, sys
-GIT = "git+https://github.com/convolutional-autoencoders/course"
+
 if importlib.util.find_spec("ae_lib") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps",
-                    GIT, "torchmetrics", "lightning-utilities"], check=True)
+    url = "git+https://github.com/convolutional-autoencoders/course"
+    pip = "pip install -q --no-deps torchmetrics lightning-utilities".split()
+    subprocess.run([sys.executable, "-m", *pip, url], check=True)
 import torch
-from ae_lib import claim, data, pick
+
+from ae_lib import claim, data, pick, plots
 
 # %% [markdown]
 # The images are those of the chapter, a few fewer of them to save time.
@@ -54,8 +56,13 @@ print({name: round(value, 4) for name, value in error_20.items()})
 # %%
 # NBVAL_CHECK_OUTPUT
 ratio_20 = error_20["network"] / error_20["PCA"]
-claim("with 20 numbers the two are within a half of each other",
-      ratio_20, "~", 1, tol=0.5)
+claim(
+    "with 20 numbers the two are within a half of each other",
+    ratio_20,
+    "~",
+    1,
+    tol=0.5,
+)
 
 # %% [markdown]
 # ## Exercise 2
@@ -70,8 +77,12 @@ print(f"2: {error_2:.4f}   6: {error_6:.4f}   PCA: {error_pca:.4f}")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-claim("three times the epochs cut the error by a fifth or more",
-      error_6 / error_2, "<", 0.8)
+claim(
+    "three times the epochs cut the error by a fifth or more",
+    error_6 / error_2,
+    "<",
+    0.8,
+)
 
 # %% [markdown]
 # Whether it passes PCA depends on the images and on how many of them there
@@ -95,5 +106,4 @@ print(f"8×8 pixels {error_small:.4f}   PCA {error_pca:.4f}")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-claim("PCA with 200 numbers beats 192 pixels",
-      error_pca / error_small, "<", 1)
+claim("PCA with 200 numbers beats 192 pixels", error_pca / error_small, "<", 1)

@@ -6,11 +6,13 @@
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
 import importlib.util, subprocess, sys
-GIT = "git+https://github.com/convolutional-autoencoders/course"
+
 if importlib.util.find_spec("ae_lib") is None:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps",
-                    GIT, "torchmetrics", "lightning-utilities"], check=True)
+    url = "git+https://github.com/convolutional-autoencoders/course"
+    pip = "pip install -q --no-deps torchmetrics lightning-utilities".split()
+    subprocess.run([sys.executable, "-m", *pip, url], check=True)
 import torch
+
 from ae_lib import claim, data, pick, plots
 
 # %%
@@ -49,8 +51,12 @@ class NoisyDataset(Dataset):
 noisy = NoisyDataset(images)
 pairs = [noisy[i] for i in range(200)]
 distance = torch.stack([a - b for a, b in pairs]).square().mean().sqrt()
-claim("item 7 is the same twice",
-      (noisy[7][0] - noisy[7][0]).abs().max(), "<=", 0)
+claim(
+    "item 7 is the same twice",
+    (noisy[7][0] - noisy[7][0]).abs().max(),
+    "<=",
+    0,
+)
 claim("noisy and clean differ by about 0.1", distance, "~", 0.1, tol=0.02)
 
 # %% [markdown]
@@ -64,15 +70,25 @@ claim("noisy and clean differ by about 0.1", distance, "~", 0.1, tol=0.02)
 
 # %%
 x = torch.arange(1_000)
-seen = [x[j * 100:(j + 1) * 100] for j in range(0, 1_000, 100)]
+seen = [x[j * 100 : (j + 1) * 100] for j in range(0, 1_000, 100)]
 print([len(batch) for batch in seen])
 
 # %%
 # NBVAL_CHECK_OUTPUT
-claim("nine of the ten batches are empty",
-      sum(len(batch) == 0 for batch in seen), "~", 9, tol=0)
-claim("a tenth of the images is ever seen",
-      len(torch.cat(seen)) / len(x), "~", 0.1, tol=0)
+claim(
+    "nine of the ten batches are empty",
+    sum(len(batch) == 0 for batch in seen),
+    "~",
+    9,
+    tol=0,
+)
+claim(
+    "a tenth of the images is ever seen",
+    len(torch.cat(seen)) / len(x),
+    "~",
+    0.1,
+    tol=0,
+)
 
 # %% [markdown]
 # ## Exercise 3
@@ -88,5 +104,10 @@ print(f"{distinct} distinct images among {len(pixels)}")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-claim("about a tenth of the images are copies",
-      1 - distinct / len(pixels), "~", 0.1, tol=0.01)
+claim(
+    "about a tenth of the images are copies",
+    1 - distinct / len(pixels),
+    "~",
+    0.1,
+    tol=0.01,
+)
