@@ -78,7 +78,7 @@ print(f"error that no training can remove: {lost:.0%} of the variance")
 
 # %%
 swapped = images.pixels.permute(0, 2, 3, 1)  # (N, 32, 32, 3)
-scrambled = swapped.reshape(-1, 3, 32, 32)  # the shape is right, the data is not
+scrambled = swapped.reshape(-1, 3, 32, 32)  # right shape, wrong data
 looks = torch.stack([x[0], (2 * x[0] - 1).clamp(0, 1), x[0] / 255,
                      scrambled[0] / 255])  # (4, 3, 32, 32)
 titles = ["as it should be", "in [-1, 1]", "divided twice", "reshaped"]
