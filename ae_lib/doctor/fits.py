@@ -1,0 +1,301 @@
+"""How training went: baselines, symptom, length, mode, and use of the features."""
+
+import math
+
+import torch
+
+from . import sample as samples
+from .capacity import pca_r2
+
+
+def baselines(case):
+    """Fill in the table that every other number is read against."""
+    t = case.t.flatten(1)
+    mean, median = t.mean(0), t.median(0).values
+    base = (t - mean).square().mean().item()
+
+    def row(error):
+        return {
+            "error": error,
+            "r2": 1 - error / base if base > 1e-12 else float("nan"),
+        }
+
+    table = {
+        "zero image (MSE)": row(t.square().mean().item()),
+        "mean image (MSE)": row(base),
+        "median image (L1)": {"error": (t - median).abs().mean().item(), "r2": None},
+    }
+    if t.min() >= 0 and t.max() <= 1 and base > 0:
+        p, q = t.clamp(1e-7, 1 - 1e-7), mean.clamp(1e-7, 1 - 1e-7)
+        floor = -(t * p.log() + (1 - t) * (1 - p).log()).mean().item()
+        flat = -(t * q.log() + (1 - t) * (1 - q).log()).mean().item()
+        table["mean image (BCE)"] = {"error": flat, "r2": None}
+        table["entropy floor (BCE)"] = {"error": floor, "r2": None}
+    if case.out is not None and case.code[0] is not None and base > 1e-12:
+        k = case.codes.shape[1]
+        best = pca_r2(case, k)
+        if best is not None:
+            table[f"PCA-{k}, held out (MSE)"] = {"error": (1 - best) * base, "r2": best}
+    if math.isfinite(case.r2_now):
+        table["this model (MSE)"] = {
+            "error": (1 - case.r2_now) * base,
+            "r2": case.r2_now,
+        }
+    return table
+
+
+def check(case):
+    """Read the history, the modes and the features."""
+    mode(case)
+    mean_image(case)
+    lengths(case)
+    features(case)
+
+
+def mode(case):
+    """Compare training and evaluation passes on one batch."""
+    if case.out is None or case.out.x_hat is None:
+        return
+    case.did("wiring.mode")
+    first, again = (_pass(case, False, s) for s in (0, 1))
+    if first is None or again is None or first.shape != case.flat.shape:
+        return
+    limits = case.limits
+    noise = (first - again).square().mean().item() / 2
+    scale = min(case.flat.var(0).mean().item(), first.var(0).mean().item() + 1e-12)
+    share = noise / max(scale, 1e-12)
+    case.measured["mode.noise"] = share
+    if share > limits["mode.noise"] and not case.is_vae and noise > 1e-9:
+        case.find(
+            "wiring.mode",
+            "error",
+            {
+                "statistic": "variance between two evaluation passes, of the output's",
+                "value": share,
+                "threshold": limits["mode.noise"],
+                "where": "model.eval()",
+            },
+            "Not a small code: the same images give different outputs in evaluation "
+            "mode, so dropout or noise is still on.",
+            "F.dropout(h, p, training=self.training)  # or nn.Dropout, which obeys "
+            "eval()",
+            "Two evaluation passes agree to the last digit.",
+        )
+        return
+    train = case.reconstruct(case.source, True)
+    if not case.trained or train is None or case.steps_taken == 1:
+        return
+    errors = [(v - case.flat).square().mean().item() for v in (train, first)]
+    ratio = errors[1] / max(errors[0], 1e-12)
+    r2 = [case.r2(v, case.flat) for v in (train, first)]
+    case.measured["mode.ratio"] = ratio
+    if ratio < limits["mode.ratio"] or r2[0] - r2[1] < 0.1 or r2[0] < 0.1:
+        return
+    norms = [
+        (n, m)
+        for n, m in case.program.model.named_modules()
+        if isinstance(m, torch.nn.modules.batchnorm._BatchNorm)
+    ]
+    name, norm = norms[0] if norms else ("the model", None)
+    momentum = getattr(norm, "momentum", None)
+    case.find(
+        "wiring.mode",
+        "error",
+        {
+            "statistic": "error in evaluation mode over error in training mode",
+            "value": ratio,
+            "threshold": limits["mode.ratio"],
+            "where": name,
+            "R² training, evaluation": r2,
+            **({"momentum": momentum} if momentum is not None else {}),
+        },
+        "Not overfitting: it is the very same batch, only the mode differs.",
+        f"{name}.momentum = 0.1  # and run a few batches in train() to renew the "
+        "running statistics"
+        if norm is not None
+        else "model.train() in the loop, model.eval() to judge",
+        "Both modes agree within a factor of 1.5 on one batch.",
+    )
+
+
+def _pass(case, training, seed):
+    try:
+        with case.program.trial(training, seed), torch.no_grad():
+            out = case.program.forward(case.source)
+            return case.program.image(out.x_hat).float().flatten(1)
+    except Exception:
+        return None
+
+
+def mean_image(case):
+    """Tell whether a trained model returns one image for all inputs."""
+    if not case.trained:
+        case.skip("the model is untrained", "fit.mean-image")
+        return
+    x_hat = case.reconstruct(case.source)
+    if x_hat is None or x_hat.shape != case.flat.shape:
+        return
+    case.did("fit.mean-image")
+    own = x_hat.var(0).mean().sqrt().item()
+    data = case.flat.var(0).mean().sqrt().item()
+    variation = own / max(data, 1e-12)
+    r2, limits = case.r2_now, case.limits
+    case.measured["mean.variation"] = variation
+    if not (r2 < limits["mean.r2"] and variation < limits["mean.variation"]):
+        return
+    if data < 1e-5:
+        return
+    case.find(
+        "fit.mean-image",
+        "error",
+        {
+            "statistic": "deviation of outputs across inputs, of the data's",
+            "value": variation,
+            "threshold": limits["mean.variation"],
+            "where": "output",
+            "R²": r2,
+        },
+        "Not a blurry fit: the output hardly depends on the input, whatever the loss "
+        "says.",
+        _cure(case),
+        "R² over the mean image rises above 0.3.",
+    )
+
+
+def _cure(case):
+    """Name the change that lets 16 images be fitted, if an arm has found one."""
+    arms, works = getattr(case, "arms", {}), case.limits["fit.works"]
+    for name in ("weight_decay=0", "nn.Dropout(p=0)"):
+        if name in arms and arms[name].r2 >= works:
+            return f"{name}  # with it the same network fits 16 images"
+    recon = arms.get("recon")
+    if recon is not None and recon.r2 >= works:
+        return "loss = F.mse_loss(x_hat, x)  # without the further terms it learns"
+    return (
+        "mend the cause named above; if none is named, fit 16 images until R² passes "
+        "0.9 before training on all"
+    )
+
+
+def lengths(case):
+    """Read undertraining and overfitting from the history."""
+    train = _series(case, "train_loss") or _series(case, "loss")
+    val = _series(case, "val_loss")
+    if not train and not val:
+        case.skip("no history was given", "fit.undertrained", "fit.overfit")
+        _gap(case)
+        return
+    case.did("fit.undertrained", "fit.overfit")
+    floor = min(getattr(case, "loss_perfect", 0.0), min(train or val))
+    if len(train) >= 3:
+        _undertrained(case, train, floor, val)
+    if len(val) >= 4:
+        _overfit(case, train, val, floor)
+    if not case.has("fit.overfit"):
+        _gap(case)
+
+
+def _series(case, name):
+    values = case.history.get(name) or []
+    return [float(v) for v in values if math.isfinite(float(v))]
+
+
+def _undertrained(case, train, floor, val):
+    n = len(train)
+    span = max(1, n // 10)
+    last = sum(train[-span:]) / span
+    before = sum(train[-2 * span : -span]) / span
+    height = max(last - floor, 1e-12)
+    slope = (before - last) / height
+    total = max(train[0] - floor, 1e-12)
+    still = (before - last) / total
+    case.measured["under.slope"] = slope
+    rising = len(val) >= 4 and val[-1] > 1.02 * min(val)
+    tail = train[-4:]
+    falling = sum(b < a for a, b in zip(tail, tail[1:], strict=False))
+    if slope < case.limits["under.slope"] or rising or falling < min(2, n - 1):
+        return
+    if still < 0.01 or case.r2_now > 0.85:
+        return
+    case.find(
+        "fit.undertrained",
+        "warning",
+        {
+            "statistic": "fall of the loss in the last tenth, of what is left",
+            "value": slope,
+            "threshold": case.limits["under.slope"],
+            "where": f"train_loss, {n} epochs",
+            "R²": case.r2_now,
+        },
+        "Not a plateau: the loss is still falling at the end.",
+        f"epochs = {3 * n}  # now {n}",
+        "The loss changes by less than 1 % over the last tenth of the epochs.",
+    )
+
+
+def _overfit(case, train, val, floor):
+    low = min(val)
+    at = val.index(low)
+    tail = sum(val[-2:]) / 2
+    rise = (tail - min(floor, low)) / max(low - min(floor, low), 1e-12)
+    rise = max(tail / low if low > 0 else rise, 1.0) if floor <= 0 else rise
+    falls = not train or train[-1] < train[min(at, len(train) - 1)]
+    case.measured["over.rise"] = rise
+    if rise < case.limits["over.rise"] or at >= len(val) - 2 or not falls:
+        return
+    case.find(
+        "fit.overfit",
+        "warning",
+        {
+            "statistic": "validation loss at the end over its minimum",
+            "value": rise,
+            "threshold": case.limits["over.rise"],
+            "where": f"val_loss, lowest at epoch {at + 1} of {len(val)}",
+        },
+        "Not noise in the validation loss: training loss fell meanwhile.",
+        f"stop at epoch {at + 1}, or add weight_decay=1e-4 or more data",
+        "Validation loss ends within 5 % of its minimum.",
+    )
+
+
+def _gap(case):
+    """Compare the errors on training and evaluation data of a trained model."""
+    if case.evaluated is None or not case.trained or case.has("data.shift"):
+        return
+    if not case.r2_now > 0.5 or not case.evaluated.raw:
+        return
+    case.did("fit.overfit")
+    from .case import PROBE, join
+
+    batch = join(case.evaluated.raw, PROBE)
+    with case.program.trial():
+        source, goal = case.program.pair(batch)
+    goal = case.program.move(samples.main_tensor(goal)).float().flatten(1)
+    x_hat = case.reconstruct(source)
+    r2 = case.r2(x_hat, goal)
+    ratio = (1 - r2) / max(1 - case.r2_now, 1e-9)
+    case.measured["gap"] = ratio
+    gap = case.r2_now - r2
+    if not ((ratio > 3 and gap > 0.15) or (ratio > 10 and gap > 0.05)):
+        return
+    case.find(
+        "fit.overfit",
+        "warning",
+        {
+            "statistic": "error on evaluation data over that on training data",
+            "value": ratio,
+            "threshold": 3.0,
+            "where": "eval_batches",
+            "R² training, evaluation": [case.r2_now, r2],
+        },
+        "Not another kind of data: mean, deviation and PCA error agree.",
+        "train on more images, stop earlier, or add weight_decay=1e-4",
+        "Both errors agree within a factor of 1.5.",
+    )
+
+
+def features(case):
+    """Compare a linear probe on the code with probes on PCA and on a random encoder."""
+    from . import probes
+
+    probes.check(case)
