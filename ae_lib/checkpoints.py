@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from ae_lib.atomic import write_atomically
 from ae_lib.models import MODELS
-
-
-@contextmanager
-def write_atomically(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path` and move it there when the block succeeds.
-
-    Whoever reads `path` finds the old file or the new one, never half a file. When the
-    block raises, the old file stays and the temporary one is removed.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def save_model(model: nn.Module, path: str | os.PathLike) -> Path:

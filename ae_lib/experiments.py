@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 
 from ae_lib import results
+from ae_lib.atomic import write_atomically
 from ae_lib.baselines import PCA, MeanImage
-from ae_lib.checkpoints import write_atomically
 from ae_lib.data import Images, load
 from ae_lib.metrics import evaluate, mse, reconstruct
 from ae_lib.models import ArticleAutoencoder, ConvAutoencoder

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import tarfile
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,8 @@ import safetensors
 import safetensors.torch
 from PIL import Image, ImageOps
 from torch import Tensor
+
+from ae_lib.atomic import write_atomically
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 MOST_PIXELS = 50_000_000  # of a picture: more is a mistake, or meant to do harm
@@ -140,7 +141,6 @@ def cached(name: str, files: list[Path], make: Callable[[], Decoded]) -> Decoded
     except (OSError, safetensors.SafetensorError):
         made = make()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         _store(made, path)
     except OSError:
         pass  # a read-only or full cache: slower, not wrong
@@ -157,13 +157,7 @@ def _key(name: str, files: list[Path]) -> str:
 
 
 def _store(made: Decoded, path: Path) -> None:
-    """Write to a name of its own, then rename: two processes do not disturb another."""
     tensors = {"pixels": made.pixels, "labels": made.labels}
     notes = {"classes": json.dumps(made.classes), "source": made.source}
-    handle, draft = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    try:
-        safetensors.torch.save_file(tensors, draft, notes)
-        os.replace(draft, path)
-    finally:
-        Path(draft).unlink(missing_ok=True)
+    with write_atomically(path) as part:
+        safetensors.torch.save_file(tensors, part, notes)

@@ -7,7 +7,7 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ae_lib.checkpoints import write_atomically
+from ae_lib.atomic import write_atomically
 
 
 @dataclass

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 import ae_lib
-from ae_lib.checkpoints import write_atomically
+from ae_lib.atomic import write_atomically
 
 PACKAGE = Path(__file__).resolve().parent
 CLONE = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None

@@ -17,8 +17,9 @@ from pathlib import Path
 
 import torch
 
+from ae_lib.atomic import write_atomically
 from ae_lib.baselines import MeanImage
-from ae_lib.checkpoints import save_model, write_atomically
+from ae_lib.checkpoints import save_model
 from ae_lib.data import hold_out, load
 from ae_lib.devices import pick_device
 from ae_lib.metrics import evaluate, r_squared, reconstruct

@@ -12,7 +12,7 @@
 # - choose between the two budgets, and know which data your figures show;
 # - check that your machine is ready.
 #
-# **Cost:** about 40 s on 2 CPU cores.
+# **Cost:** about 30 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -125,12 +125,12 @@ claim(
 #
 # | chapter | the question |
 # |---|---|
-# | 01 CNNs as feature extractors | What does a convolution see, and what are features good for? |
+# | [01 CNNs as feature extractors](01_features.ipynb) | What does a convolution see, and what are features good for? |
 # | [02 Images as data](02_images.ipynb) | What must be true of the data before any training? |
 # | [03 From PCA to autoencoders](03_pca_to_autoencoders.ipynb) | What is an autoencoder without its non-linearities? |
 # | [04 Building](04_building.ipynb) | How do 3,072 numbers become 200 and an image again? |
-# | 05 Training and validation | When has it learned, and how would you know? |
-# | 06 Seeing what it learned | What is in the code, and what is lost? |
+# | [05 Training and validation](05_training.ipynb) | When has it learned, and how would you know? |
+# | [06 Seeing what it learned](06_seeing.ipynb) | What is in the code, and what is lost? |
 #
 # Each chapter asks you to predict before it shows, and ends with exercises.
 # Worked solutions lie in the folder `solutions`, apart from the chapters, so

@@ -14,7 +14,6 @@ import hashlib
 import os
 import re
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -26,6 +25,8 @@ from nbclient.exceptions import (
     CellTimeoutError,
     DeadKernelError,
 )
+
+from ae_lib.atomic import write_atomically
 
 CHAPTERS = Path(__file__).resolve().parent
 SIZE_LIMIT = 1_000_000  # bytes
@@ -186,20 +187,6 @@ def data_source():
     return data.load("cifar10", split="test", limit=1).source
 
 
-def write_notebook(notebook, path):
-    """Write a notebook in one step: a stopped build leaves the old one."""
-    text = nbformat.writes(notebook).rstrip("\n") + "\n"
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".ipynb.part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.chmod(temporary, 0o644)  # mkstemp's are for their owner only
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
 def build(source, data=""):
     """Execute a percent file and store its notebook; return the seconds.
 
@@ -222,7 +209,9 @@ def build(source, data=""):
     if found := problems(notebook):
         raise ValueError("\n".join([f"{source.name}: not stored", *found]))
     nbformat.validate(notebook)
-    write_notebook(notebook, source.with_suffix(".ipynb"))
+    text = nbformat.writes(notebook).rstrip("\n") + "\n"
+    with write_atomically(source.with_suffix(".ipynb")) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
     return seconds
 
 

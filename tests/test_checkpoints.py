@@ -7,12 +7,12 @@ import torch
 from torch import nn
 
 import ae_lib
+from ae_lib.atomic import write_atomically
 from ae_lib.checkpoints import (
     load_checkpoint,
     load_model,
     save_checkpoint,
     save_model,
-    write_atomically,
 )
 from ae_lib.models import MODELS
 

@@ -15,6 +15,8 @@ that check a claim call `claim(...)` and print nothing else.
 """
 
 import re
+import subprocess
+import sys
 
 import build
 import nbformat
@@ -162,6 +164,20 @@ def test_solutions_belong_to_chapters():
     chapters = {p.name for p in build.CHAPTERS.glob("[0-9][0-9]_*.py")}
     solutions = {p.name for p in build.CHAPTERS.glob("solutions/[0-9][0-9]_*.py")}
     assert chapters and solutions <= chapters
+
+
+def test_pytest_runs_the_notebooks_and_not_their_sources(root):
+    """With --doctest-modules it would import the sources, that is, run them."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q"]
+    run = subprocess.run(
+        [*command, "--nbval-lax", "chapters"], cwd=root, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    files = {line.partition("::")[0] for line in run.stdout.splitlines()}
+    collected = {name for name in files if name.startswith("chapters/")}
+    kept = [*(root / "chapters").glob("*.ipynb")]
+    kept += (root / "chapters" / "solutions").glob("*.ipynb")
+    assert collected == {path.relative_to(root).as_posix() for path in kept}
 
 
 # ------------------------------------------------------------------ the build itself

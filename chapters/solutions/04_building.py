@@ -63,8 +63,7 @@ print(f"{a:,} + {b:,} · latent_dim; the matrices hold half from {half} on")
 counts = {k: parameters(ConvAutoencoder(k)) for k in (1, 50, 1000)}
 wrong = sum(count != a + b * k for k, count in counts.items())
 claim("the formula fails", wrong, "<=", 0, note="times of 3")
-claim("the matrices hold half of the parameters from this code length on",
-      half, "~", 8, tol=0)
+claim("the matrices hold half of the parameters from", half, "~", 8, tol=0)
 
 # %% [markdown]
 # ## Exercise 2
@@ -110,8 +109,8 @@ filters = q.view(12, 3, 2, 2)
 x = test.unit()
 y = F.conv2d(x, filters, stride=2)  # (1000, 12, 16, 16): 3,072 numbers
 again = F.conv_transpose2d(y, filters, stride=2)  # (1000, 3, 32, 32)
-claim("orthogonal filters: the transpose is the inverse",
-      mse(x, again), "<", 1e-6)
+error = mse(x, again)
+claim("orthogonal filters: the transpose is the inverse", error, "<", 1e-6)
 
 # %% [markdown]
 # PCA decodes with the transpose of its matrix for the same reason: its
@@ -142,8 +141,8 @@ resize = nn.Sequential(
 )
 y = torch.rand(2, 64, 8, 8)
 folded = F.conv_transpose2d(y, fold(resize[1].weight), stride=2, padding=1)
-claim("resize and 3×3 convolution in one transposed convolution",
-      (folded - resize(y)).abs().max(), "<", 1e-4)
+apart = (folded - resize(y)).abs().max()
+claim("resize and 3×3 folded into one layer", apart, "<", 1e-4)
 
 # %% [markdown]
 # The layer stays a free 4×4 transposed convolution, with its four

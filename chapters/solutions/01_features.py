@@ -1,0 +1,220 @@
+# %% [markdown]
+# # 01 · CNNs as feature extractors: solutions
+#
+# Each exercise ends in claims, so that you can compare more than the code.
+
+# %%
+# Set-up, the same in every chapter; on Colab it also fetches the library.
+import importlib.util, subprocess, sys
+
+if importlib.util.find_spec("ae_lib") is None:
+    url = "git+https://github.com/convolutional-autoencoders/course"
+    pip = "pip install -q --no-deps torchmetrics lightning-utilities".split()
+    subprocess.run([sys.executable, "-m", *pip, url], check=True)
+import torch
+
+from ae_lib import claim, data, pick, plots
+
+# %% [markdown]
+# ## Exercise 1
+#
+# On paper: start with $r = j = 1$. The first layer makes $r = 1 + 3·1 = 4$ and
+# $j = 2$, the second $r = 4 + 3·2 = 10$ and $j = 4$. Each further layer adds
+# three times the step: 12, then 24. So the fields are 4, 10, 22, 46, and it
+# takes four layers to see 32 pixels.
+#
+# The measurement needs an output whose field lies inside the image, or the
+# border would cut it.
+
+# %%
+from torch import nn
+
+
+def measured_field(depth, size=128):
+    """Measure the field of an output in the middle, by its gradient."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.rand(1, 1, size, size, requires_grad=True)
+    y = x
+    for _ in range(depth):
+        weight = torch.randn(1, 1, 4, 4, generator=generator)
+        y = nn.functional.conv2d(y, weight, stride=2, padding=1)
+    middle = y.shape[-1] // 2
+    (gradient,) = torch.autograd.grad(y[0, 0, middle, middle], x)
+    rows = gradient[0, 0].abs().sum(1).nonzero()
+    return int(rows.max() - rows.min()) + 1
+
+
+# %%
+# NBVAL_CHECK_OUTPUT
+for depth, field in enumerate((4, 10, 22, 46), start=1):
+    r = measured_field(depth)
+    claim(f"depth {depth}: the field is as on paper", r, "~", field, tol=0)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# The four ways, applied to the same edges. (b) and (c) halve the maps as (a)
+# does. A shift by one pixel cannot be undone after halving, so we compare the
+# maps as they are.
+
+# %%
+import torch.nn.functional as F
+from sklearn.datasets import load_sample_image
+
+photo = torch.from_numpy(load_sample_image("china.jpg").copy())
+grey = photo[103:327, 200:424].permute(2, 0, 1).float().mean(0) / 255
+
+# %%
+sideways = torch.tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]) / 8
+filters = torch.stack([sideways, sideways.T])[:, None]  # (2, 1, 3, 3)
+ways = {
+    "every second number": lambda y: y[..., ::2, ::2],
+    "largest of 2×2": lambda y: F.max_pool2d(y, 2),
+    "mean of 2×2": lambda y: F.avg_pool2d(y, 2),
+    "mean of the whole map": lambda y: y.mean((1, 2)),
+}
+
+# %%
+here, shifted = (
+    F.conv2d(x[None], filters).relu()  # (2, 222, 223)
+    for x in (grey[:, :-1], grey[:, 1:])
+)
+changes = {
+    name: ((way(shifted) - way(here)).norm() / way(here).norm()).item()
+    for name, way in ways.items()
+}
+for name, value in changes.items():
+    print(f"{name:22} changes by {value:.1%}")
+
+# %% [markdown]
+# Pooling takes away about a third of the change and no more; the mean,
+# although it is smoother, does no better than the largest. Only the mean of
+# the whole map hardly notices: all that differs is one column that left and
+# one that came. It has paid with the *place*: two numbers are left, which say
+# how many edges there are, and not where. Features that must give back an
+# image cannot afford that.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+one, largest, mean, whole = changes.values()
+most, least = max(largest, mean), min(largest, mean)
+claim("pooling changes less than leaving out does", most / one, "<", 0.8)
+claim("but it still changes a lot", least, ">", 0.3)
+claim("the mean of the whole map stays", whole, "<", 0.02)
+
+# %% [markdown]
+# ## Exercise 3
+#
+# Two sets of classes, and the network is told the labels of one of them only.
+# The probe reads the other.
+
+# %%
+import copy
+
+from ae_lib.features import SmallVGG, extract, linear_probe, train_classifier
+
+train = data.load("cifar10", limit=pick(quick=3_000, full=40_000))
+test = data.load("cifar10", "test", limit=pick(quick=2_000, full=10_000))
+told = train[train.labels < 5]
+new, new_test = train[train.labels >= 5], test[test.labels >= 5]
+
+
+# %%
+def worth(encode):
+    """Probe an encoder on the classes 5 to 9."""
+    f, f_test = extract(encode, new), extract(encode, new_test)
+    return linear_probe(f, new.labels, f_test, new_test.labels)
+
+
+# %% [markdown]
+# Two seeds. Each network is probed as it was drawn, and again after it has been
+# trained on the *other* classes.
+
+# %%
+pixels, untrained, trained = worth(nn.Flatten()), [], []
+for seed in range(2):
+    torch.manual_seed(seed)
+    network = SmallVGG().eval()
+    untrained.append(worth(network.features))
+    train_classifier(network, told, epochs=6, seed=seed)
+    trained.append(worth(network.features))
+
+# %%
+print(f"pixels {pixels:.3f}")
+print("untrained", *(f"{a:.3f}" for a in untrained))
+print("trained on other classes", *(f"{a:.3f}" for a in trained))
+
+# %% [markdown]
+# The network has never been told these classes, and still it leads, over the
+# pixels and over the network that it was before: by several points (hundredths
+# of the images), and by more on the stand-in. So its lead in the chapter was
+# not only a matter of being told the answers. Features made for some classes
+# serve others too, which is why one person's trained network is used by so
+# many.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+lead = min(trained) - max(untrained)
+claim("trained on other classes beats untrained", lead, ">", 0.03)
+claim("and it beats pixels", min(trained) - pixels, ">", 0.06)
+
+# %% [markdown]
+# ## Exercise 4
+#
+# Averaging to 4×4 leaves 16, 32, 64 numbers times 16 in the first three
+# stages; the last stage has 2×2 places and stays as it is.
+
+
+# %%
+def after(network, depth):
+    def encode(x):
+        maps = network.stages[:depth](x)
+        return F.adaptive_avg_pool2d(maps, min(4, maps.shape[-1]))
+
+    return encode
+
+
+# %%
+few = train[:2_000]
+torch.manual_seed(0)
+random_network = SmallVGG().eval()
+learned = copy.deepcopy(random_network)
+train_classifier(learned, few, epochs=6)
+
+
+# %%
+def worth_of_stages(network):
+    """Probe the maps after each of the four stages."""
+    encoders = [after(network, depth) for depth in (1, 2, 3, 4)]
+    pairs = [(extract(e, few), extract(e, test)) for e in encoders]
+    return [linear_probe(f, few.labels, g, test.labels) for f, g in pairs]
+
+
+# %% [markdown]
+# Where does each curve have its highest point?
+
+# %%
+by_depth = {"untrained": worth_of_stages(random_network)}
+by_depth["trained"] = worth_of_stages(learned)
+label, source = "share of test images named correctly", test.source
+stages = (1, 2, 3, 4)
+figure = plots.line_with_spread(
+    stages, by_depth, "stage", label, source=source
+)
+figure.axes[0].set_xticks(stages)
+figure
+
+# %% [markdown]
+# Without training, depth soon stops paying: the last stage is behind an
+# earlier one (the first on photographs, the third on the stand-in). What the
+# stages throw away, they throw away at random. Training lets each stage
+# choose, and what it gains grows with every stage. It is training that makes
+# depth worth having.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+chance, taught = by_depth.values()
+gain = [t - c for t, c in zip(taught, chance)]
+late = chance[3] - max(chance[:3])
+claim("the last stage gains more than the first", gain[3] - gain[0], ">", 0.03)
+claim("untrained: the last stage is not the best", late, "<", 0.01)
