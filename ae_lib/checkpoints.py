@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,11 @@ def load_model(path: str | os.PathLike) -> nn.Module:
     if path.is_dir():
         path = path / "model.safetensors"
     if not path.is_file():
-        raise FileNotFoundError(f"no model file at {path}; ae_lib.train writes one")
+        raise FileNotFoundError(
+            f"no model file at {path}; ae_lib.train and save_model write one. The "
+            "state that fit keeps in last.pt and best.pt is read by load_checkpoint: "
+            'model.load_state_dict(load_checkpoint(".../best.pt")["model"])'
+        )
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -80,5 +85,14 @@ def save_checkpoint(state: dict[str, Any], path: str | os.PathLike) -> Path:
 
 
 def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
-    """Read a training state to the CPU; no code in the file is executed."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    """Read a training state to the CPU; no code in the file is executed.
+
+    Raises ValueError when the file is damaged or holds more than a training state.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"{path} is no checkpoint, or a damaged one; delete it to start anew "
+            f"({type(error).__name__})"
+        ) from error

@@ -59,7 +59,7 @@ class Images:
         return len(self.pixels)
 
     def __getitem__(self, rows) -> Images:
-        if isinstance(rows, int):
+        if isinstance(rows, int | np.integer):
             rows = [range(len(self))[rows]]  # counts from the end, and checks
         return replace(
             self,
@@ -187,8 +187,11 @@ def _announce(name: str, place: Path) -> str:
 
 def hold_out(images: Images, n: int, *, seed: int = 0) -> tuple[Images, Images]:
     """Return (train, validation): n images chosen at random by seed, and the others."""
-    if not 0 < n < len(images):
-        raise ValueError(f"n must be between 1 and {len(images) - 1}, got {n}")
+    if not isinstance(n, int) or not 0 < n < len(images):
+        raise ValueError(
+            f"n is a number of images, from 1 to {len(images) - 1}, got {n}; a tenth "
+            f"of them is {len(images) // 10}"
+        )
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(images), generator=generator)
     held, kept = order[:n].sort().values, order[n:].sort().values
@@ -196,7 +199,7 @@ def hold_out(images: Images, n: int, *, seed: int = 0) -> tuple[Images, Images]:
 
 
 def to_unit(pixels: Tensor) -> Tensor:
-    """Return uint8 pixels as float32 in [0, 1]; floats in [0, 1] pass unchanged.
+    """Return uint8 pixels, or floats in [0, 1], as float32 in [0, 1].
 
     Raises ValueError for anything else: no range is guessed.
 
@@ -210,13 +213,15 @@ def to_unit(pixels: Tensor) -> Tensor:
         raise ValueError(f"pixels must be uint8 or float in [0, 1], got {kind}")
     if pixels.numel():
         low, high = pixels.aminmax()
-        if not (low >= 0 and high <= 1):  # so written, it refuses NaN too
+        if low.isnan():
+            raise ValueError("pixels hold NaN: look where the images come from")
+        if not (low >= 0 and high <= 1):
             raise ValueError(
                 "pixels must be uint8 or float in [0, 1], got "
                 f"{kind} in [{low:.4g}, {high:.4g}]; undo any normalisation, or divide "
                 "values up to 255 by 255"
             )
-    return pixels
+    return pixels.float()
 
 
 def epoch_order(n: int, *, seed: int = 0, epoch: int = 0) -> Tensor:

@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
-import threading
-import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from tqdm.auto import tqdm
 
-from ae_lib.checkpoints import load_checkpoint, save_checkpoint
-from ae_lib.data import Images, batches, to_unit
+from ae_lib.data import Images, to_unit
 from ae_lib.devices import fast_bf16, pick_device
 from ae_lib.history import History
 from ae_lib.interrupts import first_ctrl_c
-from ae_lib.metrics import reconstruct
+from ae_lib.loop import Loop, NonFiniteLoss, fingerprint
 from ae_lib.recipe import Optimizers, muon_and_adam, one_cycle
 
-EVALUATION_BATCH = 500  # images at a time; the result does not depend on it
-
-
-class NonFiniteLoss(RuntimeError):
-    """The training loss became NaN or infinite."""
+__all__ = ["NonFiniteLoss", "fit"]
 
 
 def fit(
@@ -54,26 +43,42 @@ def fit(
 
     The whole data set lies on the device as uint8 and each batch becomes float in
     [0, 1] there. The model is trained in place and comes back in evaluation mode, on
-    the device it was on. The same seed on the same machine gives the same curve.
+    the device it was on. The same seed on the same machine gives the same curve, from
+    the same first weights: call torch.manual_seed before you build the model.
 
     Ctrl-C ends training after the current batch and returns the history so far. With
     `out`, the state is saved then and after every epoch, and `resume=True` continues to
-    the very curve of an uninterrupted run. A NaN or infinite loss puts the weights of
-    the last good epoch back and raises NonFiniteLoss.
+    the very curve of an uninterrupted run; without it, what an earlier run left there
+    is renamed to last.before.pt and best.before.pt. A NaN or infinite loss puts the
+    weights of the last good epoch back and raises NonFiniteLoss.
     """
+    for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a whole number, 1 or more, got {value!r}")
+    if isinstance(optimizer, Optimizer):
+        raise TypeError(
+            "optimizer must be a function of the model that returns one or more "
+            "optimizers, for example lambda model: torch.optim.Adam(model.parameters())"
+        )
+    train = _checked(images, model)
+    held = None if validation is None else _checked(validation, model)
     device = pick_device(device)
     home = next(model.parameters()).device
     model.to(device, memory_format=torch.channels_last)
-    loop = _Loop(
+    optimizers = _as_list(optimizer(model))
+    settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    if out is not None:
+        settings |= fingerprint(model, train, optimizers)
+    loop = Loop(
         model=model,
-        train=_resident(images, device),
-        held=None if validation is None else _resident(validation, device),
+        train=train.to(device),
+        held=None if held is None else held.to(device),
         loss=loss,
-        optimizers=_as_list(optimizer(model)),
+        optimizers=optimizers,
         schedule=schedule,
         autocast=_autocast(device, precision),
         folder=None if out is None else Path(out),
-        settings={"epochs": epochs, "batch_size": batch_size, "seed": seed},
+        settings=settings,
         verbose=verbose,
     )
     cuda = [device] if device.type == "cuda" else []
@@ -83,205 +88,16 @@ def fit(
             loop.watch(watch)
             if resume:
                 loop.restore()
+            else:
+                loop.set_aside()
             loop.run(interrupted)
     finally:
         model.to(home).eval()
     return loop.history
 
 
-def _mean_loss(
-    model: nn.Module,
-    images: Images | Tensor,
-    loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
-) -> float:
-    """Return the mean loss over all images, in evaluation mode and in float32."""
-    pixels = getattr(images, "pixels", images)
-    device, was_training = next(model.parameters()).device, model.training
-    total = 0.0
-    with torch.no_grad():
-        model.eval()
-        for batch in pixels.split(EVALUATION_BATCH):
-            x = to_unit(batch.to(device))
-            total += float(loss(model(x), x)) * len(x)
-        model.train(was_training)
-    return total / len(pixels)
-
-
-class _Loop:
-    """The state of one training run: `fit` without its front door."""
-
-    def __init__(
-        self,
-        *,
-        model: nn.Module,
-        train: Tensor,
-        held: Tensor | None,
-        loss: Callable,
-        optimizers: list[Optimizer],
-        schedule: Callable[[float], float],
-        autocast: torch.autocast,
-        folder: Path | None,
-        settings: dict[str, int],
-        verbose: bool,
-    ):
-        self.model, self.train, self.held, self.loss = model, train, held, loss
-        self.optimizers, self.schedule, self.autocast = optimizers, schedule, autocast
-        self.folder, self.verbose = folder, verbose
-        self.settings = {**settings, "images": len(train)}
-        self.epochs, self.batch_size = settings["epochs"], settings["batch_size"]
-        if self.epochs < 1 or self.batch_size < 1:
-            raise ValueError(
-                f"epochs and batch_size must be at least 1, got {settings}"
-            )
-        self.steps = math.ceil(len(train) / self.batch_size)  # of one epoch
-        self.peaks = [g["lr"] for o in optimizers for g in o.param_groups]
-        self.history = History()
-        self.step = 0  # batches done in the current epoch
-        self.total = torch.zeros((), device=train.device)  # sum of losses over images
-        self.good = self.weights()
-
-    def run(self, interrupted: threading.Event) -> None:
-        while self.history.epochs < self.epochs:
-            self.epoch(interrupted)
-            if interrupted.is_set():
-                self.history.stopped = "interrupted"
-                self.save("last.pt")
-                if self.verbose:
-                    print(f"interrupted after {self.history.epochs} whole epochs")
-                return
-
-    def epoch(self, interrupted: threading.Event) -> None:
-        """Finish the current epoch, or stop after a batch when interrupted."""
-        epoch, skip, started = self.history.epochs, self.step, time.perf_counter()
-        seed = self.settings["seed"]
-        order = batches(self.train, self.batch_size, seed=seed, epoch=epoch)
-        self.model.train()
-        with tqdm(
-            total=self.steps,
-            initial=skip,
-            desc=f"epoch {epoch + 1}",
-            leave=False,
-            # In a notebook tqdm heeds its own TQDM_DISABLE too late.
-            disable=not self.verbose or bool(os.environ.get("TQDM_DISABLE")),
-        ) as bar:
-            for pixels in itertools.islice(order, skip, None):
-                self.update(to_unit(pixels))
-                bar.update()
-                if interrupted.is_set() and self.step < self.steps:
-                    return
-        self.close_epoch(skip, time.perf_counter() - started)
-
-    def update(self, x: Tensor) -> None:
-        """Make one step on the batch x, float (B, C, H, W)."""
-        done = (self.history.epochs * self.steps + self.step) / self.epochs / self.steps
-        groups = [g for o in self.optimizers for g in o.param_groups]
-        for group, peak in zip(groups, self.peaks, strict=True):
-            group["lr"] = peak * self.schedule(done)
-        x = x.contiguous(memory_format=torch.channels_last)
-        with self.autocast:
-            x_hat = self.model(x)
-        value = self.loss(x_hat.float(), x)
-        for optimizer in self.optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        for optimizer in self.optimizers:
-            optimizer.step()
-        self.total += value.detach() * len(x)
-        self.step += 1
-        # To read a number back from a GPU stalls it, so there only now and then.
-        if x.device.type == "cpu" or self.step % 50 == 0 or self.step == self.steps:
-            if not torch.isfinite(self.total):
-                self.fail(value.item())
-
-    def close_epoch(self, skipped: int, seconds: float) -> None:
-        """Enter the finished epoch into the history and save it."""
-        history, n = self.history, len(self.train)
-        history.train_loss.append(float(self.total) / n)
-        if self.held is not None:
-            history.val_loss.append(_mean_loss(self.model, self.held, self.loss))
-        history.lr.append(self.optimizers[0].param_groups[0]["lr"])
-        history.seconds.append(seconds)
-        history.images_per_second.append((n - skipped * self.batch_size) / seconds)
-        for shot in history.snapshots.values():
-            inputs = shot["inputs"].to(self.train.device)
-            x_hat = reconstruct(self.model, inputs)
-            shot["reconstructions"].append((x_hat.clamp(0, 1) * 255).round().byte())
-        self.step = 0
-        self.total.zero_()
-        self.good = self.weights()
-        self.save("last.pt")
-        judged = history.val_loss or history.train_loss
-        if judged[-1] == min(judged):
-            self.save("best.pt")
-        if self.verbose:
-            print(_line(history, self.epochs))
-
-    def fail(self, value: float) -> None:
-        """Put the last good weights back and raise."""
-        self.model.load_state_dict(self.good)
-        epoch = self.history.epochs
-        saved = epoch and self.folder is not None
-        where = f"saved as {self.folder / 'last.pt'}" if saved else "nothing is on disk"
-        raise NonFiniteLoss(
-            f"the loss is {value} in epoch {epoch + 1} at step {self.step}. The model "
-            f"has the weights of the end of epoch {epoch} again ({where}). Look for "
-            "NaN in the images, then try a tenth of the learning rate"
-        )
-
-    def watch(self, count: int) -> None:
-        """Choose the images whose reconstructions the history keeps."""
-        splits = {"train": self.train, "validation": self.held}
-        self.history.snapshots = {
-            name: {"inputs": pixels[:count].cpu(), "reconstructions": []}
-            for name, pixels in splits.items()
-            if pixels is not None and count
-        }
-
-    def weights(self) -> dict[str, Tensor]:
-        return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-
-    def save(self, name: str) -> None:
-        if self.folder is None:
-            return
-        cuda = self.train.device.type == "cuda"
-        state = {
-            "settings": self.settings,
-            "model": self.model.state_dict(),
-            "optimizers": [o.state_dict() for o in self.optimizers],
-            "history": asdict(self.history),
-            "step": self.step,
-            "total": self.total,
-            "rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state(self.train.device) if cuda else None,
-        }
-        save_checkpoint(state, self.folder / name)
-
-    def restore(self) -> None:
-        """Go back to the state in last.pt, if there is one."""
-        if self.folder is None:
-            raise ValueError("resume=True needs `out`, the folder of the run to resume")
-        if not (self.folder / "last.pt").exists():
-            return
-        state = load_checkpoint(self.folder / "last.pt")
-        if state["settings"] != self.settings:
-            raise ValueError(
-                f"the run in {self.folder} was started with {state['settings']}, now "
-                f"asked to go on with {self.settings}; use the same settings, or "
-                "another folder for a new run"
-            )
-        self.model.load_state_dict(state["model"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        self.history = History(**{**state["history"], "stopped": ""})
-        self.step = state["step"]
-        self.total = state["total"].to(self.train.device)
-        torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] is not None and self.train.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"], self.train.device)
-        self.good = self.weights()
-
-
-def _resident(images: Images | Tensor, device: torch.device) -> Tensor:
+def _checked(images: Images | Tensor, model: nn.Module) -> Tensor:
+    """Return the pixels, or say why the model cannot be trained on them."""
     pixels = getattr(images, "pixels", images)
     if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) == 0:
         got = tuple(pixels.shape) if isinstance(pixels, Tensor) else type(pixels)
@@ -289,8 +105,19 @@ def _resident(images: Images | Tensor, device: torch.device) -> Tensor:
             f"images must be ae_lib.data.Images or a tensor (N, C, H, W) with N >= 1, "
             f"got {got}; ae_lib.data.load returns some"
         )
-    to_unit(pixels[:1])  # complains about a type or range that is no image
-    return pixels.to(device)
+    expected, got = getattr(model, "image_shape", None), tuple(pixels.shape[1:])
+    if expected is not None and got != tuple(expected):
+        last = (got[2], *got[:2]) == tuple(expected)
+        advice = (
+            "permute(0, 3, 1, 2) puts the channels first"
+            if last
+            else (f"build the model with image_shape={got}")
+        )
+        raise ValueError(
+            f"the model takes images of {tuple(expected)}, these are {got}: {advice}"
+        )
+    to_unit(pixels[:1] if pixels.dtype == torch.uint8 else pixels)  # complains
+    return pixels
 
 
 def _as_list(optimizers: Optimizers) -> list[Optimizer]:
@@ -304,11 +131,3 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
         )
     on = fast_bf16(device) if precision == "auto" else precision == "bf16"
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=on)
-
-
-def _line(history: History, epochs: int) -> str:
-    held = f"  validation {history.val_loss[-1]:.5f}" if history.val_loss else ""
-    return (
-        f"epoch {history.epochs:>2}/{epochs}  train {history.train_loss[-1]:.5f}{held}"
-        f"  {history.seconds[-1]:.1f} s  {history.images_per_second[-1]:.0f} images/s"
-    )

@@ -63,5 +63,6 @@ def test_checkpoints_carry_tensors_but_no_code(tmp_path):
     assert torch.equal(again["weights"], state["weights"])
     assert again["losses"] == [0.5, 0.25]
     torch.save({"weights": print}, path)
-    with pytest.raises(pickle.UnpicklingError):
+    with pytest.raises(ValueError, match="no checkpoint") as caught:
         load_checkpoint(path)
+    assert isinstance(caught.value.__cause__, pickle.UnpicklingError)

@@ -574,6 +574,7 @@ def test_selecting_images(images):
         ([7, 7], [7, 7]),
         (images.labels > 100, [101, 102]),
         (-1, [102]),
+        (np.int64(3), [3]),
     ]:
         chosen = images[rows]
         assert chosen.pixels[:, 0, 0, 0].tolist() == chosen.labels.tolist() == expected
@@ -600,7 +601,8 @@ def test_unit_range(images):
     assert torch.equal(images.unit(), to_unit(images.pixels))
     x = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
     assert to_unit(x) is x
-    assert to_unit(x.half()).dtype == torch.float16
+    for kind in (torch.float16, torch.float64):
+        assert to_unit(x.to(kind)).dtype == torch.float32
     assert len(to_unit(torch.empty(0))) == 0
 
 
@@ -609,13 +611,14 @@ def test_unit_range(images):
     [
         (torch.tensor([-1.0, 1.0]), r"float32 in \[-1, 1\]"),
         (torch.tensor([0.0, 255.0]), r"float32 in \[0, 255\]"),
-        (torch.tensor([0.5, float("nan")]), r"float32 in \[nan, nan\]"),
         (torch.tensor([0, 1]), "int64"),
     ],
 )
 def test_other_ranges_are_not_guessed(pixels, got):
     with pytest.raises(ValueError, match=f"uint8 or float in .*, got {got}"):
         to_unit(pixels)
+    with pytest.raises(ValueError, match="hold NaN"):
+        to_unit(torch.tensor([0.5, float("nan")]))
 
 
 def test_hold_out_is_disjoint_complete_and_seeded(images):
@@ -628,8 +631,8 @@ def test_hold_out_is_disjoint_complete_and_seeded(images):
     assert same(validation, hold_out(images, 20)[1])
     assert not same(validation, hold_out(images, 20, seed=1)[1])
     assert validation.labels.tolist() != [*range(20)]
-    for n in (0, 103):
-        with pytest.raises(ValueError, match=f"between 1 and 102, got {n}"):
+    for n in (0, 103, 0.1):
+        with pytest.raises(ValueError, match=f"from 1 to 102, got {n}; a tenth"):
             hold_out(images, n)
 
 

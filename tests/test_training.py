@@ -147,17 +147,51 @@ def test_it_trains_outside_the_main_thread(images):
 
 def test_resume_refuses_other_settings(images, tmp_path):
     fit(small(), images, epochs=1, out=tmp_path, **QUIET)
-    with pytest.raises(ValueError, match="same settings"):
+    with pytest.raises(ValueError, match="epochs=1 then and 2 now; use the same"):
         fit(small(), images, epochs=2, out=tmp_path, resume=True, **QUIET)
     with pytest.raises(ValueError, match="needs `out`"):
         fit(small(), images, epochs=2, resume=True, **QUIET)
 
 
-def test_resuming_a_finished_run_changes_nothing(images, tmp_path):
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"model": LinearAutoencoder(16)}, "model=ConvAutoencoder then and Linear"),
+        ({"optimizer": adam}, "optimizers=Adam and Muon then and Adam now"),
+        ({"images": data.load("shapes", "test", 320)}, "checksum=[0-9]+ then"),
+    ],
+)
+def test_resume_refuses_another_program(images, tmp_path, changed, message):
+    program = {"model": small(), "images": images, "epochs": 1, "out": tmp_path}
+    fit(**program, **QUIET)
+    with pytest.raises(ValueError, match=message):
+        fit(**(program | changed), resume=True, **QUIET)
+
+
+def test_resume_names_a_damaged_checkpoint(images, tmp_path):
+    fit(small(), images, epochs=1, out=tmp_path, **QUIET)
+    last = tmp_path / "last.pt"
+    last.write_bytes(last.read_bytes()[:2000])
+    with pytest.raises(ValueError, match=r"last\.pt is no checkpoint, or a dama"):
+        fit(small(), images, epochs=1, out=tmp_path, resume=True, **QUIET)
+
+
+def test_a_forgotten_resume_loses_nothing(images, tmp_path, capsys):
+    fit(small(), images, epochs=2, out=tmp_path, **QUIET)
+    first = (tmp_path / "last.pt").read_bytes()
+    fit(small(), images, epochs=1, out=tmp_path, device="cpu")
+    assert "last.pt is now last.before.pt" in capsys.readouterr().out
+    assert (tmp_path / "last.before.pt").read_bytes() == first
+    assert (tmp_path / "best.before.pt").exists()
+    assert len(load_checkpoint(tmp_path / "last.pt")["history"]["train_loss"]) == 1
+
+
+def test_resuming_a_finished_run_changes_nothing(images, tmp_path, capsys):
     model = small()
     whole = fit(model, images, epochs=2, out=tmp_path, **QUIET)
-    again = fit(small(seed=3), images, epochs=2, out=tmp_path, resume=True, **QUIET)
+    again = fit(small(3), images, epochs=2, out=tmp_path, resume=True, device="cpu")
     assert curve(again) == curve(whole)
+    assert "has its 2 epochs already" in capsys.readouterr().out
 
 
 def test_best_checkpoint_is_the_epoch_of_lowest_validation_loss(images, tmp_path):
@@ -197,17 +231,20 @@ def test_nan_names_epoch_and_step_and_restores_the_weights(images, tmp_path):
 
 
 def test_a_failed_save_keeps_the_last_checkpoint(images, tmp_path, monkeypatch):
-    fit(small(), images, epochs=1, out=tmp_path, **QUIET)
-    before = (tmp_path / "last.pt").read_bytes()
+    save, kept = torch.save, []
 
-    def full_disk(state, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
+    def filling_disk(state, path):
+        if len(state["history"]["train_loss"]) == 2:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        save(state, path)
+        kept.append(path.read_bytes())
 
-    monkeypatch.setattr(torch, "save", full_disk)
+    monkeypatch.setattr(torch, "save", filling_disk)
     with pytest.raises(OSError, match="No space left"):
-        fit(small(seed=1), images, epochs=1, out=tmp_path, **QUIET)
-    assert (tmp_path / "last.pt").read_bytes() == before
+        fit(small(), images, epochs=2, out=tmp_path, **QUIET)
+    assert (tmp_path / "last.pt").read_bytes() == kept[0]
+    assert sorted(os.listdir(tmp_path)) == ["best.pt", "last.pt"]
 
 
 def test_snapshots_follow_the_same_images(images):
@@ -279,6 +316,9 @@ def test_learning_rate_follows_the_schedule(images):
         (torch.rand(4, 3, 32), r"\(N, C, H, W\)"),
         (torch.empty(0, 3, 32, 32), "N >= 1"),
         (torch.rand(4, 3, 32, 32) * 255, "divide values"),
+        (torch.rand(4, 3, 16, 16), r"these are \(3, 16, 16\): build the model with"),
+        (torch.rand(4, 32, 32, 3), r"permute\(0, 3, 1, 2\) puts the channels first"),
+        (torch.full((4, 3, 32, 32), torch.nan), "hold NaN"),
     ],
 )
 def test_bad_images_are_refused(bad, message):
@@ -287,8 +327,11 @@ def test_bad_images_are_refused(bad, message):
 
 
 def test_bad_settings_are_refused(images):
-    with pytest.raises(ValueError, match="at least 1"):
-        fit(small(), images, epochs=0, **QUIET)
+    for epochs in (0, 1.5):
+        with pytest.raises(ValueError, match="epochs must be a whole number"):
+            fit(small(), images, epochs=epochs, **QUIET)
+    with pytest.raises(TypeError, match="a function of the model"):
+        fit(small(), images, optimizer=adam(small()), **QUIET)
     with pytest.raises(ValueError, match="precision"):
         fit(small(), images, precision="half", **QUIET)
 
