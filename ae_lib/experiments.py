@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -63,15 +64,7 @@ def train_cifar10_200(seeds: tuple[int, ...]) -> None:
     """
     train, test = load("cifar10", "train"), load("cifar10", "test")
     path, model = _compare((ARTICLE, OURS), train, test, seeds, "train_cifar10_200")
-    x = test[:10].unit()
-    rows = {
-        "mean image": MeanImage.fit(train)(x),
-        "PCA, 200 numbers": PCA.fit(train, 200)(x),
-        "autoencoder, 200 numbers": reconstruct(model, x),
-    }
-    figure = compare(x, rows, source=test.source)
-    with write_atomically(path.with_suffix(".png")) as part:
-        figure.savefig(part, format="png", dpi=150)
+    _picture(model, train, test, path.with_suffix(".png"))
 
 
 def longer_cifar10_200(seeds: tuple[int, ...]) -> None:
@@ -97,6 +90,19 @@ def _compare(settings, train: Images, test: Images, seeds, name: str):
         "test_images": len(test),
     }
     return results.save(name, data, source=test.source, seeds=seeds), model
+
+
+def _picture(model, train: Images, test: Images, path: Path) -> None:
+    """Draw ten test images, and what remains of them in 200 numbers."""
+    x = test[:10].unit()
+    rows = {
+        "mean image": MeanImage.fit(train)(x),
+        "PCA": PCA.fit(train, 200)(x),
+        "autoencoder": reconstruct(model, x),
+    }
+    figure = compare(x, rows, n=10, source=test.source)
+    with write_atomically(path) as part:
+        figure.savefig(part, format="png", dpi=150)
 
 
 def _run(setting: Setting, train: Images, test: Images, seed: int):

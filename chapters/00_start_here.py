@@ -67,7 +67,7 @@ history = fit(model, train, validation=validation, epochs=4)
 # always answers with the mean image.
 #
 # **Guess before you run:** how many times larger is the error of the mean
-# image, twice or ten times?
+# image, three times, or ten?
 
 # %%
 from ae_lib.baselines import PCA, MeanImage
@@ -88,7 +88,8 @@ for name, y in rivals.items():
 # The network is several times better than the mean image. And yet the third
 # line is humbling: principal component analysis, a method of 1901 without a
 # single non-linearity, also uses 200 numbers, and after so short a training it
-# wins. Chapters 03 to 05 are about why, and about what it takes to change it.
+# wins. Chapter 03 is about why, and chapter 05 about what it takes to change
+# it.
 #
 # Look at the images before you read on. Find what the network keeps (place,
 # colour, outline) and what it loses. Row three shows where it errs.
@@ -102,7 +103,8 @@ plots.reconstructions(x[:8], x_hat[:8], source=images.source)
 #
 # Some statements in this course are *claims*: a sentence, a measured value and
 # a bound. If a claim did not hold on your machine, its cell would stop with an
-# error, here and in the automatic tests. These are the first two.
+# error, here and in the automatic tests, for which the comment in its first
+# line is a mark. These are the first two.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -142,7 +144,7 @@ claim(
 # and it is the default. With `AE_BUDGET=full` in the environment, before
 # JupyterLab starts, the same notebooks use all 50,000 images and train longer:
 # for a GPU, or for a night. What only the full budget can show is recorded in
-# the course and shown beside your own quick run.
+# the course and shown beside your own quick run, with its date and machine.
 #
 # ## Your machine
 #
@@ -159,9 +161,9 @@ print("device   ", device, "with 16-bit training" if fast_bf16(device) else "")
 print("speed    ", f"{max(history.images_per_second):,.0f} images/s")
 
 # %% [markdown]
-# Above 500 images per second every chapter runs in a few minutes at most. If
-# you have far less, close other programs first: two trainings at a time slow
-# each other down by much more than half.
+# The costs that the chapters state were measured at about 1,000 images per
+# second. If you have far less, close other programs first, and run one
+# training at a time: two would wait for each other.
 #
 # On **Colab**, choose *Runtime → Change runtime type → GPU*, then *Run all*.
 # In **JupyterLab**, *Run → Run All Cells* does the same; Shift-Enter goes cell

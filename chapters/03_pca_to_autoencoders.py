@@ -8,13 +8,13 @@
 #
 # **You will be able to**
 #
-# - write PCA in eight lines, and tell its error without reconstructing anything;
+# - write PCA in seven lines, and tell its error without reconstructing anything;
 # - say what an image costs: how many numbers for 90 % or 99 % of the variance;
 # - show that a linear autoencoder finds the same subspace, but other axes;
 # - say when a non-linear autoencoder beats PCA, and when it does not yet;
 # - answer two popular sentences, about "compression" and about "importance".
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 75 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -206,9 +206,9 @@ figure
 # %% [markdown]
 # No knee. The curve bends smoothly from the first number to the last, so
 # nothing in the data says "200"; that is a choice. New images cost more, and
-# the gap grows with $k$: the later components are fitted to ever fainter
-# directions, which these training images pin down less and less well. PCA can
-# overfit too.
+# the gap grows with $k$ in proportion to the error: the later components are
+# fitted to ever fainter directions, which these training images pin down less
+# and less well. PCA can overfit too.
 #
 # Why so smooth? Plot the eigenvalues themselves, both axes logarithmic. A power
 # law would be a straight line.
@@ -226,11 +226,10 @@ plots.line_with_spread(
 )
 
 # %% [markdown]
-# Nearly straight over the first two or three hundred components: a power law,
+# Nearly straight over the first hundred components or so: a power law,
 # with no scale at which the images "end". That is how photographs are. Their
 # power falls steadily with spatial frequency, and the stand-in was drawn to do
-# the same. Beyond, the fall steepens where the finest detail runs out, on the
-# JPEG copy sooner, because JPEG has removed it.
+# the same. Beyond, the fall steepens where the finest detail runs out.
 
 # %% [markdown]
 # ## What the components look like
@@ -372,11 +371,11 @@ print("angles in degrees:", [round(a, 1) for a in angles.tolist()])
 print("variances 14 to 19:", [round(v, 2) for v in variances[13:19].tolist()])
 
 # %% [markdown]
-# Nearly all angles are a few degrees or less. The last may be far larger, and
-# with another seed it can reach tens of degrees. That is no failure of the
-# training. Look at the variances: components 16 and 17 are almost equally
-# important, so swapping one for the other costs almost nothing, and the loss
-# cannot insist. A direction is only as certain as its gap to the next.
+# Nearly all angles are a few degrees or less. The last may be larger, and with
+# another seed it can reach tens of degrees. That is no failure of the
+# training. Look at the variances: components 16 and 17 differ by little, so
+# swapping one for the other costs little, and the loss hardly insists. A
+# direction is only as certain as its gap to the next.
 #
 # So ask component by component: which share of it lies inside the
 # autoencoder's subspace? **Predict the curve** from 1 to 32. The second line is
@@ -401,9 +400,8 @@ plots.line_with_spread(
 
 # %% [markdown]
 # Centred, the curve is a step: the first components are inside completely,
-# those far beyond 16 not at all, and the edge is soft where the variances are
-# nearly equal. Uncentred, the same number of steps has found the strongest
-# directions and misses several of the weaker ones.
+# those far beyond 16 not at all. Uncentred, the same number of steps has found
+# the strongest directions and misses some of the weaker ones.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -440,9 +438,8 @@ print(f"16th variance                     {variances[15]:7.1f}")
 
 # %% [markdown]
 # The mean is hundreds of times larger than the variance along the sixteenth
-# direction, which the training is supposed to find. Batch normalisation owes
-# part of its success to taking this burden off the layers. And if there were
-# no biases at all? Exercise 3 finds that it costs less than you may fear.
+# direction, which the training is supposed to find. And if there were no
+# biases at all? Exercise 3 asks what that costs.
 #
 # ## Other axes
 #
@@ -506,8 +503,9 @@ claim(
 )
 
 # %% [markdown]
-# Remember this when someone explains what "the third number of the code"
-# means. Of an autoencoder trained on the reconstruction alone, single numbers
+# This holds for the networks of this course too, whose code has a plain matrix
+# on both sides. Remember it when someone explains what "the third number of
+# the code" means. Of an autoencoder trained on the reconstruction alone, single numbers
 # have no meaning that the training defines; the space they span together has.
 # Chapter 06 returns to it.
 #
@@ -520,15 +518,16 @@ claim(
 # |---|---|---|---|
 # | encoder | subtract the mean, 3,072 × k matrix | two convolutions, then a matrix | choose what to keep |
 # | bottleneck | k numbers | `latent_dim` numbers | limit how much is kept |
-# | decoder | k × 3,072 matrix, add the mean | a matrix, then two convolutions back | draw the most likely image |
+# | decoder | k × 3,072 matrix, add the mean | a matrix, then two convolutions back | draw the image that is right on average |
 #
 # What can bent maps gain? PCA's reconstructions fill a flat sheet of $k$
 # dimensions. Images need not lie near a flat one. A decoder that bends may
 # follow them more closely with the same $k$. And since a non-linear network
 # can act almost linearly, it should be able to do at least as well as PCA.
 #
-# Both sizes get a short training of about equal time: a step at 200 costs more,
-# so it gets fewer. **Guess:** who leads with 32 numbers, and who with 200?
+# Both sizes get a short training, the larger one fewer steps, so read each
+# against its own PCA and not against the other. **Guess:** who leads with 32
+# numbers, and who with 200?
 
 # %%
 from ae_lib.models import ConvAutoencoder
@@ -559,8 +558,8 @@ plots.compare(x_val, results, n=8, source=images.source)
 # visibly sharper. So "deep beats linear" is not a law. That a network *can*
 # represent a solution does not mean that a short training *finds* it. PCA
 # gets its solution from one exact computation; the network has to search, and
-# the more numbers the code has, the better the rival and the longer the
-# search. Chapter 05 gives it the time.
+# PCA with 200 numbers is a strong rival. Chapter 05 gives the search more
+# images and more time: enough to pass it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -602,7 +601,7 @@ print(f"8 bits   200 bytes, factor {3072 / 200:4.1f}   {byte_db:.2f} dB")
 
 # %% [markdown]
 # The factor is 3.8, not 15. It becomes 15 once the code is rounded, and the
-# rounding turns out to be almost free. So the talk was right by luck. How many
+# rounding turns out to be almost free. So the popular sentence was right by luck. How many
 # *numbers* a code has says little; how many *bits* it needs says it all. A
 # short code can carry much in its digits, a long one little. (And the decoder
 # has to be stored as well: here 200 components and the mean.)
@@ -622,7 +621,7 @@ claim(
 # "The bottleneck forces the network to learn the most important features."
 # Important to whom? Let us plant a feature whose importance to *you* is beyond
 # doubt. A scanner marks parts that failed inspection with one white pixel, the
-# others with a black one. One bit, the only one you need, in the brightest
+# others with a black one. One bit, the only one you need, in the strongest
 # contrast there is. We toss a coin for each image.
 
 
@@ -639,8 +638,8 @@ marked, marked_val = mark(x[:2_000], failed), mark(x_val, failed_val)
 plots.samples(marked_val, n=8, source=images.source)
 
 # %% [markdown]
-# You can read the bit in every image, third pixel from the left in the third
-# row. Now fit PCA to the marked images and try to read the bit in its
+# You can read the bit, third pixel from the left in the third row; a black one
+# on a dark image takes a second look. Now fit PCA to the marked images and try to read the bit in its
 # *reconstruction*.
 #
 # You can predict what happens. The mark's variance is 0.25 in each of three
@@ -685,7 +684,7 @@ claim(
 claim("64 components keep it", read[64], ">", 0.95)
 
 # %% [markdown]
-# PCA has no taste. Nor has the bottleneck: it only says *how much* can be kept.
+# PCA has no notion of importance. Nor has the bottleneck: it only says *how much* can be kept.
 # *What* is kept is decided by the loss, and the squared error pays for
 # variance, pixel by pixel. If you want something else kept, you must say so in
 # the loss or in the data (exercise 4). What is small, sharp or rare goes
@@ -704,7 +703,7 @@ claim("64 components keep it", read[64], ">", 0.95)
 #
 # ## Exercises
 #
-# 1. **Fewer bits.** Store the 200 numbers of PCA's code with 6, 4 and 2 bits
+# 1. **Fewer bits.** Store the 200 numbers of PCA's code with 7, 6, 5, … 2 bits
 #    each. You have succeeded when you can name the fewest bits that cost less
 #    than 0.5 dB, and the factor of compression they give.
 # 2. **Eight numbers.** Train the linear autoencoder with `latent_dim=8` for

@@ -49,26 +49,21 @@ error_20 = {"PCA": mse(x, pca.truncate(20)(x)), "network": error_after(4, 20)}
 print({name: round(value, 4) for name, value in error_20.items()})
 
 # %% [markdown]
-# The gap has shrunk: at 200 numbers PCA was far ahead, at 20 the two are
-# neighbours. The smaller the code, the sooner the network has learned to fill
-# it.
+# PCA still wins, but narrowly: at 200 numbers it was far ahead, at 20 the two
+# are neighbours. The smaller the code, the sooner the network has learned to
+# fill it. With more steps the order turns, as chapter 03 shows for 32 numbers.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 ratio_20 = error_20["network"] / error_20["PCA"]
-claim(
-    "with 20 numbers the two are within a half of each other",
-    ratio_20,
-    "~",
-    1,
-    tol=0.5,
-)
+claim("with 20 numbers the two are neighbours", ratio_20, "~", 1, tol=0.5)
 
 # %% [markdown]
 # ## Exercise 2
 #
-# Three times the epochs, here 6 against 2. Note that the schedule of the learning rate is
-# stretched too: it falls to zero at the end of the run, however long it is.
+# Three times the epochs, here 6 against 2 to save time: you had 12 against 4.
+# Note that the schedule of the learning rate is stretched too: it falls to
+# zero at the end of the run, however long it is.
 
 # %%
 error_2, error_6 = error_after(2, 200), error_after(6, 200)
@@ -77,16 +72,13 @@ print(f"2: {error_2:.4f}   6: {error_6:.4f}   PCA: {error_pca:.4f}")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-claim(
-    "three times the epochs cut the error by a fifth or more",
-    error_6 / error_2,
-    "<",
-    0.8,
-)
+gain = error_6 / error_2
+claim("three times the epochs cut the error by a fifth", gain, "<", 0.8)
+claim("and leave PCA far ahead", error_6 / error_pca, ">", 1.2)
 
 # %% [markdown]
-# Whether it passes PCA depends on the images and on how many of them there
-# are. Chapter 05 follows the race with all 50,000.
+# It falls, and PCA is still far ahead. With so few images, patience alone does
+# not change that; chapter 05 follows the race with all 50,000.
 #
 # ## Exercise 3
 #
@@ -101,9 +93,12 @@ error_small = mse(x, large)
 print(f"8×8 pixels {error_small:.4f}   PCA {error_pca:.4f}")
 
 # %% [markdown]
-# Shrinking is a good baseline and costs nothing, but PCA spends its numbers
-# better: it may choose *which* 200 averages to keep.
+# Shrinking costs nothing, beats the mean image several times over, and loses to
+# PCA and to the network of the chapter. PCA spends its numbers better: it may
+# choose *which* 200 weighted sums to keep.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 claim("PCA with 200 numbers beats 192 pixels", error_pca / error_small, "<", 1)
+nothing = mse(x, train.unit().mean(0).expand_as(x))
+claim("8×8 pixels beat the mean image", nothing / error_small, ">", 3)
