@@ -13,7 +13,7 @@
 # - judge a change of recipe by several seeds, and see overfitting;
 # - stop a run and go on to the very same curve.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 90 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -124,7 +124,7 @@ add_lines(figure, {"mean of the eight": mean_of_eight})
 
 # %% [markdown]
 # The line falls through the baseline within ten steps or so and goes on
-# falling. On a logarithmic axis a healthy first batch has no floor.
+# falling. A healthy first batch does; a curve that goes flat is a symptom.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -266,9 +266,7 @@ add_lines(figure, errors)
 
 # %% [markdown]
 # For the first few batches nothing shows: the network is still worse than the
-# mean image, partly because batch normalisation has not yet collected its
-# statistics. Then the error falls along an almost straight line. There is no
-# step at which learning "starts" or "ends".
+# mean image. Then the error falls along an almost straight line.
 
 
 # %%
@@ -364,8 +362,8 @@ claim("in epoch 1 the training loss is above validation", first, ">", 1.1)
 #
 # From here on we use `ae_lib.training.fit`. It is your loop, with what a page
 # has no room for: other optimizers and schedules, a GPU if there is one, the
-# number format bfloat16 where it is faster, checkpoints. You need not believe
-# that it is the same: compare the curves.
+# number format bfloat16 where it is faster, checkpoints. Check that it is
+# the same: compare the curves.
 
 # %%
 from ae_lib.recipe import constant
@@ -446,13 +444,14 @@ figure
 # %% [markdown]
 # Not before the rate is a hundred times the usual 0.001 or more. Adam scales
 # each step, and batch normalisation forgives large weights, so the lowest
-# point lies at an absurd rate. The two rules disagree by a large factor. Which
-# of them is right only real runs can tell, and we will let them.
+# point lies at an absurd rate. The two rules disagree by a large factor, and the
+# usual 0.001 lies between them. Real runs, further down, put the bolder rule to
+# the test.
 #
 # ## A schedule
 #
-# The rate need not stay the same. *One-cycle* (Smith 2018) raises it over the
-# first quarter of a run and lowers it to zero by the end: big steps while the
+# The rate need not stay the same. *One-cycle* (after Smith 2018) raises it
+# over the first quarter of a run and lowers it to zero by the end: big steps while the
 # network is far from its goal, small ones to settle. In a loop it is one line
 # before the step.
 
@@ -513,30 +512,33 @@ for optimizer in muon_and_adam(new_model()):
 # %% [markdown]
 # ## Better, or lucky?
 #
-# Four recipes, 48 steps each, and each with several *seeds*: other first
+# Five recipes, 48 steps each but for the last, and each with several *seeds*: other first
 # weights, another order of the images. The second differs from the first in
 # the rate alone. The third adds the schedule, at the higher peak that its
 # advocates recommend. The fourth differs from the third in the matrices alone:
-# they go to Muon.
+# they go to Muon. The last is the first once more, with twice the steps: about
+# what Muon's extra work costs in time on two CPU cores.
 #
 # The rule: a difference counts when it is larger than the spread among seeds.
-# **Put the four in order before you run the cell.**
+# **Put the five in order before you run the cell.**
 
 # %%
 PLAIN, TENTH = "Adam 0.001", f"Adam {tenth:.2g}, a tenth of the lowest"
 CYCLE, MUON = "Adam 0.003, one-cycle", "Muon and Adam, one-cycle"
+TWICE = "Adam 0.001, twice the steps"
 recipes = {
     PLAIN: plain,
     TENTH: plain | {"optimizer": adam(tenth)},
     CYCLE: cycled,
     MUON: cycled | {"optimizer": muon_and_adam},
+    TWICE: plain | {"epochs": 4},
 }
 
 # %%
 runs = {name: [] for name in recipes}
 for name, recipe in recipes.items():
     for seed in range(pick(quick=3, full=10)):
-        options = recipe | common | {"seed": seed}
+        options = common | recipe | {"seed": seed}
         runs[name].append(fit(new_model(seed), few, **options))
 final = {name: [h.val_loss[-1] for h in hs] for name, hs in runs.items()}
 
@@ -545,14 +547,14 @@ final = {name: [h.val_loss[-1] for h in hs] for name, hs in runs.items()}
 # between bars with the scatter of dots inside one.
 
 # %%
-plots.bars(final, "validation MSE after 48 steps", source=credit)
+plots.bars(final, "validation MSE after the run", source=credit)
 
 # %% [markdown]
-# The rate that "a tenth of the lowest" named loses to 0.001, which lies nearer
-# to the steepest fall. One-cycle loses too: so short a run ends long before
-# noise is what holds it back, and a schedule that brakes only costs way. Muon
-# wins clearly against its partner. Does it also beat plain Adam at 0.001, by
-# more than luck? Judge by the dots.
+# The rate that "a tenth of the lowest" named loses to 0.001. One-cycle loses,
+# too, on so short a run. Muon wins clearly against its partner, and at equal
+# steps against plain Adam. But give plain Adam twice the steps, and most or all
+# of Muon's lead is gone. What Muon buys in a long run must be measured in a
+# long run, further down.
 
 
 # %%
@@ -567,6 +569,8 @@ gain = (mean(CYCLE) - mean(MUON)) / spread
 claim("a tenth of the lowest is worse than 0.001", tenth_cost, ">", 1.05)
 claim("on 48 steps one-cycle does not help Adam", cycle_cost, ">", 1)
 claim("Muon's gain exceeds the spread", gain, ">", 1, unit="spreads")
+back = (mean(PLAIN) - mean(TWICE)) / (mean(PLAIN) - mean(MUON))
+claim("twice the steps of Adam bring half of it, or more", back, ">", 0.5)
 
 # %% [markdown]
 # A gain at equal *steps* is not yet a gain in *time*: Muon makes a matrix
@@ -617,9 +621,8 @@ claim("one fixed random order is nearly as good", mixed, "<", 1.3)
 claim("an order from dark to bright is much worse", by_light, ">", 1.35)
 
 # %% [markdown]
-# Not the reshuffling matters here but the mixing. In a sorted order the last
-# batches are all alike, and both the weights and the statistics of batch
-# normalisation follow them. How much it costs depends on what the images are
+# What matters here, within two epochs, is the mixing and not the reshuffling. In
+# a sorted order the last batches are all alike, and the weights follow them. How much it costs depends on what the images are
 # sorted by. Classes of photographs differ a little in brightness and colour;
 # the classes of the stand-in hardly do.
 #
@@ -634,6 +637,7 @@ from tempfile import TemporaryDirectory
 
 folder = TemporaryDirectory()
 options = plain | common | {"epochs": 80, "out": folder.name}
+options["validation"] = validation[:256]  # to save time
 overfit = fit(new_model(), train[:128], **options)
 values = {"training": overfit.train_loss, "validation": overfit.val_loss}
 figure = plots.line_with_spread(
@@ -735,57 +739,64 @@ claim("resumed, it ends with the uninterrupted curve", difference, "<", 1e-6)
 #
 # ## The long run
 #
-# What do more images and more steps buy? The course keeps a record of longer
+# What do more images and more steps buy? The course keeps records of longer
 # runs: all 50,000 training images, 200 numbers in the code, measured on the
-# 10,000 test images after everything had been decided. "Conv" is the network
-# of chapter 04 with the recipe of the course; "Article" is a widely copied
-# network, trained as its authors did.
+# 10,000 test images after everything had been decided. "Ours" is the network
+# of chapter 04, trained with Muon and one-cycle, with Adam in Muon's place, and
+# four times as long. "Tutorials" is a network as it is commonly published, with
+# its Adam at 0.001.
 
 # %%
 from ae_lib import results
 
-record = results.load("train_cifar10_200")
-groups = {}
-for r in record["data"]["runs"]:
-    network = r["model"].removesuffix("Autoencoder")
-    name = f"{network}, {r['recipe']}, {r['epochs']} epochs"
-    groups.setdefault(name, []).append(r)
-for name, rs in groups.items():
-    error = sum(r["mse"] for r in rs) / len(rs)
-    print(f"{name:<38} MSE {error:.5f}, {psnr(error):.1f} dB, runs: {len(rs)}")
-print(results.provenance_line(record))
+names = ("train_cifar10_200", "longer_cifar10_200")
+records = [results.load(name) for name in names]
+pca_200 = records[0]["data"]["pca_200_mse"]
+recorded = {}
+for r in [run for record in records for run in record["data"]["runs"]]:
+    who = "tutorials" if "Article" in r["model"] else "ours"
+    name = f"{who}, {r['recipe'].split()[0]}, {r['epochs']} epochs"
+    recorded.setdefault(name, []).append(r["mse"] / pca_200)
+for name, ratios in recorded.items():
+    error = pca_200 * sum(ratios) / len(ratios)
+    print(
+        f"{name:<25} MSE {error:.5f}, {psnr(error):.1f} dB, n = {len(ratios)}"
+    )
+print(f"{'PCA-200':<25} MSE {pca_200:.5f}, {psnr(pca_200):.1f} dB")
+print(*map(results.provenance_line, records), sep="\n")
 
 # %% [markdown]
-# **Guess:** does either of them reach the line of PCA with 200 components?
+# **Guess:** which of the four comes below the line of PCA with 200 components?
+# The figure gives each error as a multiple of PCA's. Dots are seeds.
 
 # %%
-recorded = {name: [r["mse"] for r in rs] for name, rs in groups.items()}
-pca_200 = record["data"]["pca_200_mse"]
-line = results.provenance_line(record)
-add_lines(plots.bars(recorded, "test MSE", source=line), {"PCA-200": pca_200})
+source = records[0]["provenance"]["source"] + ", recorded"
+figure = plots.bars(recorded, "test MSE, PCA-200 = 1", source=source)
+add_lines(figure, {"PCA-200": 1})
 
 # %% [markdown]
-# The two are more than a factor of two apart, far more than seeds differ. But
-# they differ in everything: network, optimizer, schedule, batch, epochs. The
-# figure prices the whole package and says nothing about its parts. And the
-# line is humbling: PCA needs no training loop at all, and is a hard competitor
-# at 200 numbers.
+# The tutorials' network ends far above. Ours, after three epochs, is close and
+# does not pass: its seeds differ by less than what is missing. With Adam on all
+# its weights it stays further behind, though its epochs took a quarter less
+# time: over a whole data set Muon does pay, at equal epochs at least. And with
+# four times the epochs our network passes PCA. That is what it takes: patience.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-conv = [e for name, es in recorded.items() if "Conv" in name for e in es]
-article = [e for name, es in recorded.items() if "Article" in name for e in es]
-worst, far = max(conv) / min(article), min(article) / pca_200
-claim(
-    "recorded: Conv's worst is below half of Article's best", worst, "<", 0.5
-)
-claim("recorded: Article's best is far above PCA-200", far, ">", 2)
+tutorials, ours, with_adam, longer = recorded.values()
+ratio = max(ours) / min(tutorials)
+claim("recorded: ours ends below half of the tutorials'", ratio, "<", 0.5)
+claim("after 3 epochs it does not pass PCA-200", min(ours), ">", 1)
+behind = min(with_adam) / max(ours)
+claim("with Adam alone it is further behind", behind, ">", 1.1)
+claim("after 12 epochs it has passed PCA-200", max(longer), "<", 1)
 
 # %% [markdown]
 # ## The test images, once
 #
-# All decisions are made. Now, and only now, the test images may be seen, by
-# the first run of this page. **Predict** their error from the validation loss.
+# All decisions are made. Now the test images may be seen, by the first run of
+# this page. (The records above were made on test images, and chapter 04 compared
+# on them: fine for a lesson, not for a result of your own.) **Predict** their error from the validation loss.
 
 # %%
 test = data.load("cifar10", "test", limit=pick(quick=512, full=10_000))
@@ -809,10 +820,10 @@ claim("the validation error foretold the test error", ratio, "~", 1, tol=0.15)
 # after a few thousand, [long before](#When-does-it-begin-to-draw?) the end of
 # an epoch of 50,000. The loss of the last batch says more about the batch than
 # about the network. Differences count when they exceed the
-# [spread among seeds](#Better,-or-lucky?): Muon's gain over Adam does. Three
-# pieces of folk wisdom failed: a tenth of the lowest rate, one-cycle on a
-# short run, and "still falling, so train longer" where it is the
-# [training loss](#Too-few-images) that falls. A good
+# [spread among seeds](#Better,-or-lucky?): Muon's gain at equal steps does, and
+# at equal time it shows in a [long run](#The-long-run) only. Two pieces of folk
+# wisdom failed: a tenth of the lowest rate, and "still falling, so train
+# longer" where it is the [training loss](#Too-few-images) that falls. A good
 # [checkpoint](#Checkpoints) makes an interruption invisible.
 #
 # ## Exercises
@@ -821,8 +832,9 @@ claim("the validation error foretold the test error", ratio, "~", 1, tol=0.15)
 #    bug at a time: (a) the images are scaled to [−1, 1] although the network
 #    ends in a sigmoid; (b) the optimizer was given the weights of another
 #    model; (c) `optimizer.zero_grad()` is forgotten. Compare each final loss
-#    with the error of the mean of the eight. You have succeeded when you can
-#    say which bugs the test finds, and name one that it can never find.
+#    with the error of the mean of the eight in the same range. You have
+#    succeeded when you can say which bugs the test finds, and name one that it
+#    can never find.
 # 2. **Stop in time.** Write `Patient(Trainer)`, whose `fit` stops when the
 #    validation loss has not improved for `patience` epochs and puts the best
 #    weights back. Try it on 64 images in batches of 16, with up to 60 epochs
