@@ -197,6 +197,10 @@ def test_neighbours_stand_apart_from_their_query():
         plots.neighbours(pixels(2), pixels(3)[None])
     with pytest.raises(ValueError, match="2 rows"):
         plots.neighbours(pixels(2), near, titles=titles[:1])
+    by = ["by code", "by pixels"]
+    assert names(plots.neighbours(pixels(2), near, names=by).axes[0]) == by
+    with pytest.raises(ValueError, match="names must hold 2"):
+        plots.neighbours(pixels(2), near, names=by[:1])
 
 
 def test_filters_of_one_channel_share_a_scale_around_zero():

@@ -137,11 +137,13 @@ def neighbours(
     neighbour_images: Tensor,
     titles: Sequence[Sequence[str]] | None = None,
     source: str = "",
+    names: Sequence[str] = (),
 ) -> Figure:
     """Show each query image, a gap, and its nearest neighbours, nearest first.
 
     `query_images` is (Q, C, H, W), `neighbour_images` (Q, K, C, H, W). `titles` holds
     for each row 1 + K texts: one for the query, then one for each neighbour.
+    `names` stand left of the rows.
     """
     queries = _inputs(query_images)
     if neighbour_images.ndim != 5 or len(neighbour_images) != len(queries):
@@ -159,7 +161,9 @@ def neighbours(
     elif len(titles) != len(rows):
         raise ValueError(f"titles must hold {len(rows)} rows, got {len(titles)}")
     above = [_texts("each row of titles", row, columns) for row in titles]
-    return grid(rows, above=above, first_gap=0.3, source=source)[0]
+    if names and len(names) != len(rows):
+        raise ValueError(f"names must hold {len(rows)} texts, got {len(names)}")
+    return grid(rows, names=names, above=above, first_gap=0.3, source=source)[0]
 
 
 def _texts(name: str, texts: Sequence[str] | None, n: int) -> list[str]:
