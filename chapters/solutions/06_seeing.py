@@ -89,7 +89,7 @@ claim("eight against it: it is far behind", ratio["against"], ">", 1.2)
 # $|\bar d|^2$ divided by the mean of $|d_i|^2$. PCA decodes by a matrix, so
 # $d$ depends on the move and not on the code: the share is 1. In the network
 # GELU bends and the sigmoid saturates, so where an image is already bright, it
-# gains less brightness.
+# gets less brighter.
 
 
 # %%
