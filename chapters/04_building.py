@@ -1012,8 +1012,8 @@ claim(
 #
 # A convolutional autoencoder of 1.7 million parameters fits on a page. Its
 # convolutions make numbers, 3,072 into 4,096, and do three quarters of the
-# arithmetic; the matrix before the code does the compressing and hold
-# 96 % of the parameters. A transposed convolution stamps its kernel and adds
+# arithmetic; the matrix before the code does the compressing, and with the one
+# behind it holds 96 % of the parameters. A transposed convolution stamps its kernel and adds
 # up; it is the transpose of a convolution and not its inverse. An untrained
 # one draws checkerboards, with even overlap or without, unless it resizes
 # first; training wears them down. And the last activation must be able to
