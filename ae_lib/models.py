@@ -2,13 +2,19 @@
 
 All take and return float images (N, C, H, W) in [0, 1]; the code is (N, latent_dim).
 `ConvAutoencoder` is the course's network and is built line by line in chapter 04.
+`ResidualAutoencoder` is the one to use for good reconstructions: it starts as PCA.
 `ArticleAutoencoder` is a network many readers have met, kept as it was published to
 measure against. `LinearAutoencoder` has no activation at all and can do what PCA does.
 """
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from ae_lib.baselines import PCA
+from ae_lib.data import Images
 
 Shape = tuple[int, int, int]
 
@@ -98,6 +104,141 @@ class ConvAutoencoder(Autoencoder):
         self.decoder = Decoder(latent_dim, image_shape)
 
 
+class MatrixConv(nn.Module):
+    """Convolve 3×3, with the filters kept as a matrix (out, 9·in).
+
+    The arithmetic is that of nn.Conv2d; as a matrix the filters are something that
+    Muon can make orthogonal.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        start = nn.Conv2d(channels, channels, 3)
+        self.weight = nn.Parameter(start.weight.detach().flatten(1))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        filters = self.weight.unflatten(1, (-1, 3, 3))  # (out, in, 3, 3)
+        return F.conv2d(x, filters, self.bias, padding=1)
+
+
+class Block(nn.Module):
+    """Add a correction to what comes in: x + conv(gelu(conv(norm(x)))).
+
+    The second convolution starts at zero, and with it the correction. `norm` brings
+    the channels of each place to mean 0 and variance 1, alike in training and
+    evaluation.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.first, self.second = MatrixConv(channels), MatrixConv(channels)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # (B, C, H, W)
+        return x + self.second(F.gelu(self.first(h)))
+
+
+class PatchEncoder(nn.Module):
+    """Fold 4×4 patches into channels, add computed channels, correct: -> 128×8×8."""
+
+    def __init__(self, image_shape: Shape, width: int, blocks: int):
+        super().__init__()
+        own = 16 * image_shape[0]  # channels that hold the pixels of a patch
+        self.stem = nn.Conv2d(own, width - own, 3, padding=1)
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = F.pixel_unshuffle(x, 4)  # (B, 48, 8, 8)
+        h = torch.cat([patches, self.stem(patches)], dim=1)  # (B, 128, 8, 8)
+        return self.blocks(h).flatten(1)  # (B, 8192)
+
+
+class PatchDecoder(nn.Module):
+    """Unfold a code: -> 128×8×8, correct, and lay the patches out: -> 3×32×32."""
+
+    def __init__(self, latent_dim: int, image_shape: Shape, width: int, blocks: int):
+        super().__init__()
+        channels, height, width_of_image = image_shape
+        self.grid = (width, height // 4, width_of_image // 4)
+        self.own = 16 * channels
+        self.up = nn.Linear(latent_dim, width * self.grid[1] * self.grid[2])
+        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.head = nn.Conv2d(width, self.own, 3, padding=1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.up(z).view(-1, *self.grid)  # (B, 128, 8, 8)
+        h = self.blocks(h.contiguous(memory_format=torch.channels_last))
+        patches = h[:, : self.own].float() + self.head(h)  # (B, 48, 8, 8)
+        return F.pixel_shuffle(patches, 4)  # (B, 3, 32, 32)
+
+
+class ResidualAutoencoder(Autoencoder):
+    """Start as PCA and learn what PCA cannot do: residual blocks on 4×4 patches.
+
+    The first 48 of 128 channels of the 8×8 grid hold the pixels themselves. One matrix
+    makes the code of all channels, one makes all channels of the code, and the blocks
+    add corrections that start at zero. After `start_as_pca` the untrained network
+    answers as PCA does, and training begins there. Height and width must be
+    multiples of 4, and there may be up to 7 colours; what leaves [0, 1] is clipped in
+    evaluation mode.
+
+    >>> model = ResidualAutoencoder(latent_dim=200)
+    >>> model.encode(torch.rand(5, 3, 32, 32)).shape
+    torch.Size([5, 200])
+    """
+
+    WIDTH, ENCODER_BLOCKS, DECODER_BLOCKS = 128, 1, 2
+    CODE_SCALE = 0.5  # of the codes, against those of PCA: steps fit both matrices then
+    # What starts as PCA must not be thrown away in the first steps.
+    muon_rates = {"bottleneck.weight": 0.005, "decoder.up.weight": 0.005}
+
+    def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
+        super().__init__(latent_dim, image_shape, multiple=4)
+        channels, height, width = self.image_shape
+        if 16 * channels >= self.WIDTH:
+            raise ValueError(f"at most 7 channels of an image fit, got {channels}")
+        features = self.WIDTH * (height // 4) * (width // 4)
+        self.register_buffer("mean", torch.full(self.image_shape, 0.5))
+        self.encoder = PatchEncoder(self.image_shape, self.WIDTH, self.ENCODER_BLOCKS)
+        self.bottleneck = nn.Linear(features, latent_dim)
+        self.decoder = PatchDecoder(
+            latent_dim, self.image_shape, self.WIDTH, self.DECODER_BLOCKS
+        )
+
+    @torch.no_grad()
+    def start_as_pca(self, images: Images | Tensor) -> None:
+        """Set both matrices and the mean so that the code is that of PCA.
+
+        `images` are the training images, (N, C, H, W). Where PCA has fewer components
+        than the code has numbers, the others keep their random start.
+        """
+        most = min(len(images) - 1, self.mean.numel())
+        pca = PCA.fit(images, min(self.latent_dim, most))
+        axes = pca.components.unflatten(1, self.image_shape)
+        axes = F.pixel_unshuffle(axes, 4).flatten(1)  # (k, 48·8·8)
+        k, pixels = axes.shape
+        down, up = self.bottleneck, self.decoder.up
+        self.mean.copy_(pca.mean)
+        down.weight[:k].zero_()
+        down.weight[:k, :pixels] = self.CODE_SCALE * axes
+        down.bias.zero_()
+        up.weight[:pixels].zero_()
+        up.weight[:pixels, :k] = axes.T / self.CODE_SCALE
+        up.bias.zero_()
+
+    def encode(self, x: Tensor) -> Tensor:
+        return super().encode(x - self.mean)  # (B, latent_dim)
+
+    def decode(self, z: Tensor) -> Tensor:
+        x_hat = super().decode(z) + self.mean  # (B, C, H, W)
+        return x_hat if self.training else x_hat.clamp(0, 1)
+
+
 class LinearAutoencoder(Autoencoder):
     """Two matrices: a code of `latent_dim` weighted sums, an image of weighted sums.
 
@@ -147,7 +288,12 @@ class ArticleAutoencoder(Autoencoder):
 
 MODELS = {
     model.__name__: model
-    for model in (ConvAutoencoder, LinearAutoencoder, ArticleAutoencoder)
+    for model in (
+        ConvAutoencoder,
+        ResidualAutoencoder,
+        LinearAutoencoder,
+        ArticleAutoencoder,
+    )
 }
 
 

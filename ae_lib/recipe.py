@@ -16,16 +16,21 @@ def muon_and_adam(model: nn.Module) -> list[Optimizer]:
 
     Muon (Jordan et al. 2024) replaces the update of a matrix by the nearest orthogonal
     one. Nearly all weights of a convolutional autoencoder sit in the two matrices
-    beside its bottleneck; chapter 05 measures what Muon gains there.
+    beside its bottleneck; chapter 05 measures what Muon gains there. A model may name
+    matrices that want another rate, in `muon_rates`.
     """
-    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim == 2]
-    others = [p for p in model.parameters() if p.requires_grad and p.ndim != 2]
+    own_rates = getattr(model, "muon_rates", {})  # name -> rate
+    matrices, others = [], []
+    for name, p in model.named_parameters():
+        if p.requires_grad and p.ndim == 2:
+            matrices.append({"params": [p], "lr": own_rates.get(name, 0.02)})
+        elif p.requires_grad:
+            others.append(p)
     optimizers: list[Optimizer] = []
     if others:
         optimizers.append(torch.optim.Adam(others, lr=3e-3))
     if matrices:
-        muon = torch.optim.Muon(matrices, lr=0.02, weight_decay=0.0)
-        optimizers.append(muon)
+        optimizers.append(torch.optim.Muon(matrices, weight_decay=0.0))
     return optimizers
 
 

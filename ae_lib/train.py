@@ -41,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
             train, validation = hold_out(train, args.hold_out, seed=args.seed)
         torch.manual_seed(args.seed)
         model = MODELS[args.model](args.latent_dim, train.shape)
+        if hasattr(model, "start_as_pca"):
+            model.start_as_pca(train)
         print(f"{args.model} with {_parameters(model):,} parameters, {train}")
         started = time.perf_counter()
         history = fit(
@@ -103,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--dataset", default="cifar10", help="cifar10, mnist, shapes, or a folder")
     add("--latent-dim", type=int, default=200, help="numbers in the code (200)")
     add("--out", required=True, help="folder for the results")
-    add("--model", choices=MODELS, default="ConvAutoencoder")
+    add("--model", choices=MODELS, default="ResidualAutoencoder")
     add("--epochs", type=int, default=3, help="passes over the images (3)")
     add("--batch-size", type=int, default=128)
     add("--limit", type=int, help="train on so many images only")

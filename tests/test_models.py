@@ -3,11 +3,15 @@
 import pytest
 import torch
 
+from ae_lib.baselines import PCA
+from ae_lib.data import to_unit
 from ae_lib.models import (
     MODELS,
     ArticleAutoencoder,
     ConvAutoencoder,
     LinearAutoencoder,
+    MatrixConv,
+    ResidualAutoencoder,
 )
 
 SHAPES = [(3, 32, 32), (1, 28, 28)]
@@ -51,9 +55,14 @@ def test_linear_autoencoder_is_affine():
 
 @pytest.mark.parametrize("model_class", MODELS.values())
 def test_every_parameter_gets_a_gradient(model_class):
+    """At the second step: the first wakes what starts at zero."""
     torch.manual_seed(0)
     model = model_class(16)
     x = torch.rand(64, 3, 32, 32)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    (model(x) - x).square().mean().backward()
+    optimizer.step()
+    optimizer.zero_grad()
     (model(x) - x).square().mean().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad.abs().sum() > 0, name
@@ -71,3 +80,56 @@ def test_every_parameter_gets_a_gradient(model_class):
 def test_bad_arguments_are_named(latent_dim, image_shape, message):
     with pytest.raises(ValueError, match=message):
         ConvAutoencoder(latent_dim, image_shape)
+
+
+# ------------------------------------------------------- the network that starts as PCA
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_residual_network_starts_as_pca(shape):
+    torch.manual_seed(0)
+    images = (torch.rand(300, *shape) * 255).byte()
+    x = to_unit(images)
+    model = ResidualAutoencoder(20, shape)
+    model.start_as_pca(images)
+    pca = PCA.fit(images, 20)
+    model.train()  # nothing is clipped
+    torch.testing.assert_close(model(x), pca(x), rtol=0, atol=1e-5)
+    codes = model.encode(x) / model.CODE_SCALE
+    torch.testing.assert_close(codes, pca.encode(x), rtol=0, atol=1e-4)
+
+
+def test_residual_network_starts_with_fewer_images_than_numbers():
+    images = (torch.rand(30, 1, 8, 8) * 255).byte()
+    model = ResidualAutoencoder(100, (1, 8, 8))
+    model.start_as_pca(images)
+    x = to_unit(images)
+    error = (model(x) - x).square().mean()
+    assert error < 1e-6  # 29 components hold 30 images
+
+
+def test_residual_network_clips_in_evaluation_only():
+    model = ResidualAutoencoder(4)
+    z = 1e3 * torch.randn(2, 4)
+    assert model.train().decode(z).max() > 1
+    x_hat = model.eval().decode(z)
+    assert 0 <= x_hat.min() and x_hat.max() <= 1
+
+
+def test_residual_network_refuses_too_many_channels():
+    with pytest.raises(ValueError, match="at most 7 channels"):
+        ResidualAutoencoder(4, (8, 8, 8))
+
+
+def test_matrix_convolution_is_a_convolution():
+    conv = MatrixConv(5)
+    x = torch.rand(2, 5, 6, 7)
+    filters = conv.weight.view(5, 5, 3, 3)
+    expected = torch.conv2d(x, filters, conv.bias, padding=1)
+    torch.testing.assert_close(conv(x), expected)
+
+
+def test_own_rates_name_matrices():
+    model = ResidualAutoencoder(4)
+    matrices = {name for name, p in model.named_parameters() if p.ndim == 2}
+    assert set(model.muon_rates) < matrices

@@ -50,7 +50,7 @@ def test_it_writes_a_model_that_has_the_error_it_states(tmp_path):
 
 def test_the_seed_decides_the_run(tmp_path):
     for name, seed in (("a", "0"), ("b", "0"), ("c", "1")):
-        run(tmp_path / name, "--epochs", "1", "--seed", seed)
+        run(tmp_path / name, "--epochs", "2", "--seed", seed)
     losses = [
         History.load(tmp_path / name / "history.json").train_loss for name in "abc"
     ]

@@ -14,7 +14,7 @@ from ae_lib.checkpoints import load_checkpoint
 from ae_lib.devices import fast_bf16, pick_device
 from ae_lib.history import History
 from ae_lib.metrics import mse, reconstruct
-from ae_lib.models import ConvAutoencoder, LinearAutoencoder
+from ae_lib.models import ConvAutoencoder, LinearAutoencoder, ResidualAutoencoder
 from ae_lib.recipe import constant, muon_and_adam, one_cycle
 from ae_lib.training import NonFiniteLoss, fit
 
@@ -341,3 +341,11 @@ def test_history_survives_the_disk(images, tmp_path):
     again = History.load(history.save(tmp_path / "history.json"))
     assert curve(again) == curve(history) and again.lr == history.lr
     assert os.listdir(tmp_path) == ["history.json"]
+
+
+def test_recipe_gives_named_matrices_their_own_rate():
+    model = ResidualAutoencoder(4, (1, 8, 8))
+    _, muon = muon_and_adam(model)
+    rate = {id(p): g["lr"] for g in muon.param_groups for p in g["params"]}
+    assert rate[id(model.bottleneck.weight)] == model.muon_rates["bottleneck.weight"]
+    assert rate[id(model.encoder.blocks[0].first.weight)] == 0.02
