@@ -16,6 +16,7 @@ from ae_lib.devices import fast_bf16, pick_device
 from ae_lib.history import History
 from ae_lib.interrupts import first_ctrl_c
 from ae_lib.loop import Loop, NonFiniteLoss, fingerprint
+from ae_lib.memory import keep_freed_memory
 from ae_lib.recipe import Optimizers, muon_and_adam, one_cycle
 
 __all__ = ["NonFiniteLoss", "fit"]
@@ -63,6 +64,8 @@ def fit(
     train = _checked(images, model)
     held = None if validation is None else _checked(validation, model)
     device = pick_device(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     home = next(model.parameters()).device
     model.to(device, memory_format=torch.channels_last)
     optimizers = _as_list(optimizer(model))
