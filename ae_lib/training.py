@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ae_lib import distributed
 from ae_lib.data import Images, to_unit
 from ae_lib.devices import fast_bf16, pick_device
 from ae_lib.history import History
@@ -52,6 +53,9 @@ def fit(
     the very curve of an uninterrupted run; without it, what an earlier run left there
     is renamed to last.before.pt and best.before.pt. A NaN or infinite loss puts the
     weights of the last good epoch back and raises NonFiniteLoss.
+
+    In processes that `ae_lib.distributed` has joined, each takes its share of each
+    batch, and the curve is that of one process, but for rounding.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if not isinstance(value, int) or value < 1:
@@ -70,8 +74,10 @@ def fit(
     model.to(device, memory_format=torch.channels_last)
     optimizers = _as_list(optimizer(model))
     settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
-    if out is not None:
+    if out is not None or distributed.size() > 1:
         settings |= fingerprint(model, train, optimizers)
+    distributed.check_equal(**settings)
+    distributed.make_equal(model)
     loop = Loop(
         model=model,
         train=train.to(device),
@@ -87,13 +93,14 @@ def fit(
     cuda = [device] if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=cuda), first_ctrl_c() as interrupted:
-            torch.manual_seed(seed)
+            torch.manual_seed(seed + distributed.rank())
             loop.watch(watch)
             if resume:
                 loop.restore()
             else:
                 loop.set_aside()
-            loop.run(interrupted)
+            with distributed.shared_batch_norm(model):
+                loop.run(interrupted)
     finally:
         model.to(home).eval()
     return loop.history
