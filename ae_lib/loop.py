@@ -114,8 +114,8 @@ class Loop:
         if distributed.size() > 1:
             value = value * (len(x) / len(pixels))
         value.backward()
-        value, stop = value.detach(), torch.tensor(float(interrupted.is_set()))
-        stop = stop.to(x.device)
+        value = value.detach()
+        stop = torch.full((), float(interrupted.is_set()), device=x.device)
         distributed.add_gradients(self.model, value, stop)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -231,10 +231,10 @@ class Loop:
         self.history = History(**{**state["history"], "stopped": ""})
         self.step = state["step"]
         self.total = state["total"].to(self.train.device)
-        if self.first:  # the others have seeds of their own
+        if self.first:  # the other processes draw from seeds of their own
             torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] is not None and self.train.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"], self.train.device)
+            if state["cuda_rng"] is not None and self.train.device.type == "cuda":
+                torch.cuda.set_rng_state(state["cuda_rng"], self.train.device)
         self.good = self.weights()
 
 
