@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
+from ae_lib import distributed
 from ae_lib.checkpoints import load_checkpoint, save_checkpoint
 from ae_lib.data import Images, batches, to_unit
 from ae_lib.history import History
@@ -49,7 +50,8 @@ class Loop:
     ):
         self.model, self.train, self.held, self.loss = model, train, held, loss
         self.optimizers, self.schedule, self.autocast = optimizers, schedule, autocast
-        self.folder, self.verbose = folder, verbose
+        self.first = distributed.rank() == 0  # of the processes: it writes and prints
+        self.folder, self.verbose = folder, verbose and self.first
         self.settings = dict(settings)
         self.epochs, self.batch_size = settings["epochs"], settings["batch_size"]
         self.steps = math.ceil(len(train) / self.batch_size)  # of one epoch
@@ -57,6 +59,7 @@ class Loop:
         self.history = History()
         self.step = 0  # batches done in the current epoch
         self.total = torch.zeros((), device=train.device)  # sum of losses over images
+        self.stopping = False  # Ctrl-C was pressed, in any of the processes
         self.good = self.weights()
 
     def run(self, interrupted: threading.Event) -> None:
@@ -64,7 +67,7 @@ class Loop:
             print(f"the run has its {self.epochs} epochs already: nothing to do")
         while self.history.epochs < self.epochs:
             self.epoch(interrupted)
-            if interrupted.is_set():
+            if self.stopping:
                 self.history.stopped = "interrupted"
                 self.save("last.pt")
                 if self.verbose:
@@ -88,31 +91,39 @@ class Loop:
             disable=not self.verbose or bool(os.environ.get("TQDM_DISABLE")),
         ) as bar:
             for pixels in itertools.islice(order, skip, None):
-                self.update(to_unit(pixels))
+                self.update(pixels, interrupted)
                 bar.update()
-                if interrupted.is_set() and self.step < self.steps:
+                if self.stopping and self.step < self.steps:
                     return
         self.close_epoch(skip, time.perf_counter() - started)
 
-    def update(self, x: Tensor) -> None:
-        """Make one step on the batch x, float (B, C, H, W)."""
+    def update(self, pixels: Tensor, interrupted: threading.Event) -> None:
+        """Make one step on a batch (B, C, H, W), as in data or already in [0, 1]."""
         done = (self.history.epochs * self.steps + self.step) / self.epochs / self.steps
         groups = [g for o in self.optimizers for g in o.param_groups]
         for group, peak in zip(groups, self.peaks, strict=True):
             group["lr"] = peak * self.schedule(done)
+        x = to_unit(distributed.share(pixels))
         x = x.contiguous(memory_format=torch.channels_last)
         with self.autocast:
             x_hat = self.model(x)
-        value = self.loss(x_hat.float(), x)
+        # A process counts by its images; of a small batch it may have none.
+        value = self.loss(x_hat.float(), x) if len(x) else x_hat.float().sum()
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
+        if distributed.size() > 1:
+            value = value * (len(x) / len(pixels))
         value.backward()
+        value = value.detach()
+        stop = torch.full((), float(interrupted.is_set()), device=x.device)
+        distributed.add_gradients(self.model, value, stop)
         for optimizer in self.optimizers:
             optimizer.step()
-        self.total += value.detach() * len(x)
+        self.total += value * len(pixels)
         self.step += 1
         # To read a number back from a GPU stalls it, so there only now and then.
         if x.device.type == "cpu" or self.step % 50 == 0 or self.step == self.steps:
+            self.stopping = bool(stop)  # the same in all processes
             if not torch.isfinite(self.total):
                 self.fail(value.item())
 
@@ -164,7 +175,7 @@ class Loop:
         return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def save(self, name: str) -> None:
-        if self.folder is None:
+        if self.folder is None or not self.first:
             return
         cuda = self.train.device.type == "cuda"
         state = {
@@ -181,7 +192,9 @@ class Loop:
 
     def set_aside(self) -> None:
         """Rename what an earlier run left in the folder: it may have been long."""
-        if self.folder is None or not (self.folder / "last.pt").exists():
+        if self.folder is None or not self.first:
+            return
+        if not (self.folder / "last.pt").exists():
             return
         for name in ("last", "best"):
             if (old := self.folder / f"{name}.pt").exists():
@@ -196,9 +209,11 @@ class Loop:
         """Go back to the state in last.pt, if there is one."""
         if self.folder is None:
             raise ValueError("resume=True needs `out`, the folder of the run to resume")
-        if not (self.folder / "last.pt").exists():
+        last = self.folder / "last.pt"
+        here = self.first and last.exists()
+        state = distributed.from_first(load_checkpoint(last) if here else None)
+        if state is None:
             return
-        state = load_checkpoint(self.folder / "last.pt")
         saved, now = state["settings"], self.settings
         changed = [
             f"{key}={saved.get(key)} then and {now[key]} now"
@@ -216,9 +231,10 @@ class Loop:
         self.history = History(**{**state["history"], "stopped": ""})
         self.step = state["step"]
         self.total = state["total"].to(self.train.device)
-        torch.set_rng_state(state["rng"])
-        if state["cuda_rng"] is not None and self.train.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"], self.train.device)
+        if self.first:  # the other processes draw from seeds of their own
+            torch.set_rng_state(state["rng"])
+            if state["cuda_rng"] is not None and self.train.device.type == "cuda":
+                torch.cuda.set_rng_state(state["cuda_rng"], self.train.device)
         self.good = self.weights()
 
 
@@ -245,10 +261,15 @@ def _mean_loss(
     total = 0.0
     with torch.no_grad():
         model.eval()
-        for batch in pixels.split(EVALUATION_BATCH):
-            x = to_unit(batch.to(device))
-            total += float(loss(model(x), x)) * len(x)
+        for batch in distributed.share(pixels).split(EVALUATION_BATCH):
+            if len(batch):  # a process may have no share of a few images
+                x = to_unit(batch.to(device))
+                total += float(loss(model(x), x)) * len(x)
         model.train(was_training)
+    if distributed.size() > 1:
+        summed = torch.tensor(total, device=device)
+        distributed.add_up(summed)
+        total = float(summed)
     return total / len(pixels)
 
 

@@ -4,19 +4,24 @@
 
 writes into the folder: model.safetensors (for `ae_lib.load_model`), history.json,
 metrics.json (test error and where it came from), reconstructions.png, and last.pt, from
-which `--resume` goes on.
+which `--resume` goes on. Several processes share the work, on one machine or more:
+
+    torchrun --nproc-per-node 2 -m ae_lib.train --out runs/200
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import os
 import sys
 import time
 from pathlib import Path
 
 import torch
 
+from ae_lib import distributed
 from ae_lib.atomic import write_atomically
 from ae_lib.baselines import MeanImage
 from ae_lib.checkpoints import save_model
@@ -32,6 +37,14 @@ from ae_lib.training import NonFiniteLoss, fit
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, 1 after a failure, 130 after Ctrl-C."""
     args = _parser().parse_args(arguments)
+    with distributed.joined(pick_device(args.device)), contextlib.ExitStack() as stack:
+        if distributed.rank() > 0:  # process 0 speaks for all
+            silence = stack.enter_context(open(os.devnull, "w"))
+            stack.enter_context(contextlib.redirect_stdout(silence))
+        return _train(args)
+
+
+def _train(args: argparse.Namespace) -> int:
     out = Path(args.out)
     try:
         train = load(args.dataset, "train", args.limit)
@@ -59,6 +72,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, NonFiniteLoss) as error:
         print(f"ae_lib.train: {error}", file=sys.stderr)
         return 1
+    except distributed.ProcessLost as error:
+        advice = "go on with the same command and --resume"
+        print(f"ae_lib.train: {error}; {advice}", file=sys.stderr, flush=True)
+        return 1
+    if distributed.rank() > 0:
+        return 130 if history.stopped else 0
     history.save(out / "history.json")
     if history.stopped:
         print("go on with the same command and --resume")

@@ -11,11 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ae_lib import distributed
 from ae_lib.data import Images, to_unit
 from ae_lib.devices import fast_bf16, pick_device
 from ae_lib.history import History
 from ae_lib.interrupts import first_ctrl_c
 from ae_lib.loop import Loop, NonFiniteLoss, fingerprint
+from ae_lib.memory import keep_freed_memory
 from ae_lib.recipe import Optimizers, muon_and_adam, one_cycle
 
 __all__ = ["NonFiniteLoss", "fit"]
@@ -51,6 +53,9 @@ def fit(
     the very curve of an uninterrupted run; without it, what an earlier run left there
     is renamed to last.before.pt and best.before.pt. A NaN or infinite loss puts the
     weights of the last good epoch back and raises NonFiniteLoss.
+
+    In processes that `ae_lib.distributed` has joined, each takes its share of each
+    batch, and the curve is that of one process, but for rounding.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if not isinstance(value, int) or value < 1:
@@ -63,12 +68,16 @@ def fit(
     train = _checked(images, model)
     held = None if validation is None else _checked(validation, model)
     device = pick_device(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     home = next(model.parameters()).device
     model.to(device, memory_format=torch.channels_last)
     optimizers = _as_list(optimizer(model))
     settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
-    if out is not None:
+    if out is not None or distributed.size() > 1:
         settings |= fingerprint(model, train, optimizers)
+    distributed.check_equal(**settings)
+    distributed.make_equal(model)
     loop = Loop(
         model=model,
         train=train.to(device),
@@ -84,13 +93,14 @@ def fit(
     cuda = [device] if device.type == "cuda" else []
     try:
         with torch.random.fork_rng(devices=cuda), first_ctrl_c() as interrupted:
-            torch.manual_seed(seed)
+            torch.manual_seed(seed + distributed.rank())
             loop.watch(watch)
             if resume:
                 loop.restore()
             else:
                 loop.set_aside()
-            loop.run(interrupted)
+            with distributed.shared_batch_norm(model):
+                loop.run(interrupted)
     finally:
         model.to(home).eval()
     return loop.history
