@@ -12,6 +12,7 @@ for rounding; a model that draws random numbers (dropout) draws others in each p
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -57,10 +58,17 @@ def joined(device: str | torch.device) -> Iterator[None]:
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+    before = signal.signal(signal.SIGTERM, _told_to_stop)
     try:
         yield
     finally:
+        signal.signal(signal.SIGTERM, before)
         dist.destroy_process_group()
+
+
+def _told_to_stop(number: int, frame: Any) -> None:
+    """Say why: torchrun may notice a lost process before the others do."""
+    raise ProcessLost(f"process {rank()} of {size()} lost another one, or was stopped")
 
 
 def share(rows: Tensor) -> Tensor:

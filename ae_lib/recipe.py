@@ -28,7 +28,7 @@ def muon_and_adam(model: nn.Module) -> list[Optimizer]:
             others.append(p)
     optimizers: list[Optimizer] = []
     if others:
-        optimizers.append(torch.optim.Adam(others, lr=3e-3))
+        optimizers.append(torch.optim.Adam(others, lr=3e-3, fused=True))
     if matrices:
         optimizers.append(torch.optim.Muon(matrices, weight_decay=0.0))
     return optimizers

@@ -31,7 +31,7 @@ from ae_lib.checkpoints import save_model
 from ae_lib.data import Images, load, to_unit
 from ae_lib.devices import pick_device
 from ae_lib.metrics import effective_rank, evaluate, mse, reconstruct
-from ae_lib.models import MODELS
+from ae_lib.models import MODELS, for_images
 from ae_lib.training import NonFiniteLoss, fit
 
 STALE = 300  # seconds without a sign of life, after which a claim counts for nothing
@@ -43,7 +43,7 @@ class Settings:
     """What all cells of a sweep have in common."""
 
     dataset: str = "cifar10"
-    model: str = "ConvAutoencoder"
+    model: str = "ResidualAutoencoder"
     epochs: int = 3
     batch_size: int = 128
     limit: int | None = None
@@ -127,7 +127,7 @@ def measure_cell(
 ) -> tuple[dict, torch.nn.Module]:
     """Train one model and return what a sweep keeps of it, and the model."""
     torch.manual_seed(seed)
-    model = MODELS[settings.model](latent_dim, train.shape)
+    model = for_images(settings.model, latent_dim, train)
     history = fit(
         model,
         train,

@@ -28,7 +28,7 @@ from ae_lib.checkpoints import save_model
 from ae_lib.data import hold_out, load
 from ae_lib.devices import pick_device
 from ae_lib.metrics import evaluate, r_squared, reconstruct
-from ae_lib.models import MODELS
+from ae_lib.models import MODELS, for_images
 from ae_lib.plots import reconstructions
 from ae_lib.results import provenance
 from ae_lib.training import NonFiniteLoss, fit
@@ -53,9 +53,7 @@ def _train(args: argparse.Namespace) -> int:
         if args.hold_out:
             train, validation = hold_out(train, args.hold_out, seed=args.seed)
         torch.manual_seed(args.seed)
-        model = MODELS[args.model](args.latent_dim, train.shape)
-        if hasattr(model, "start_as_pca"):
-            model.start_as_pca(train)
+        model = for_images(args.model, args.latent_dim, train)
         print(f"{args.model} with {_parameters(model):,} parameters, {train}")
         started = time.perf_counter()
         history = fit(

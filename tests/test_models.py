@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from ae_lib.baselines import PCA
+from ae_lib.blocks import MatrixConv, fold, unfold
 from ae_lib.data import to_unit
 from ae_lib.models import (
     MODELS,
     ArticleAutoencoder,
     ConvAutoencoder,
     LinearAutoencoder,
-    MatrixConv,
     ResidualAutoencoder,
 )
 
@@ -133,3 +133,11 @@ def test_own_rates_name_matrices():
     model = ResidualAutoencoder(4)
     matrices = {name for name, p in model.named_parameters() if p.ndim == 2}
     assert set(model.muon_rates) < matrices
+
+
+def test_folding_is_pixel_unshuffle_and_can_be_undone():
+    """Ours also takes a batch of no images: a process may have none."""
+    x = torch.rand(3, 2, 8, 12)
+    torch.testing.assert_close(fold(x), torch.nn.functional.pixel_unshuffle(x, 4))
+    torch.testing.assert_close(unfold(fold(x)), x)
+    assert ResidualAutoencoder(5)(x.new_zeros(0, 3, 32, 32)).shape == (0, 3, 32, 32)
