@@ -208,7 +208,7 @@ def _plateau(case, kind, out, last):
         flat = out.abs() > math.tanh(steep / 2)
     if not last:
         return flat.double().mean().item()
-    if case.trained and not case.r2_now < 0.1:
+    if case.trained and not case.r2_now < 0:
         return 0.0
     goal = case.target.double().reshape(out.shape)
     reach = (goal - goal.min()) / (goal.max() - goal.min() + 1e-12)

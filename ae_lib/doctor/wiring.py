@@ -56,7 +56,6 @@ def check(case):
             i: 0.0 if g is None else g.detach().double().norm().item()
             for i, g in grads.items()
         }
-    case.grad_norms = {program.name(p): norms[i] for i, p in graph.items()}
     case.trainable = list({**recon, **graph}.values())
     _cut_off(case, params, recon, graph, used, silent, loss)
     unoptimised.check(case, params, {**recon, **graph}, norms)

@@ -164,6 +164,8 @@ def test_a_step_that_raises_is_survived():
 
     report = doctor.examine(model, batches(X), step=step, optimizer=adam(model))
     assert any("step raised" in reason for reason in report.unchecked.values())
+    assert report.codes[0] == "data.target"
+    assert "boom" in report.findings[0].evidence["value"]
 
 
 Plain = make_dataclass("Plain", ["recon", "other"])
