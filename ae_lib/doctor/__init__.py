@@ -134,6 +134,7 @@ def _report(case):
         kept, aside = settle(case.findings)
         return Report(kept, checked=case.checked, seconds=program.clock.spent)
     _must_be_autoencoder(case)
+    _ = case.is_vae, _trained(case)  # now, as a trial within a trial would end both
     for stage in STAGES:
         try:
             stage(case)
