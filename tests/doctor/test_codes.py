@@ -33,11 +33,9 @@ def test_healthy_programs_raise_no_alarm(at):
 
 
 def test_the_faults_cover_the_vocabulary():
-    found = {code for code, _ in FAULTY}
-    measured_by_the_clinic = {
-        "signal.saturated", "signal.common-mode", "step.nonfinite", "fit.blurry",
-        "decoder.checkerboard", "contractive.wrong", "features.no-gain",
-    }  # fmt: skip
+    from ae_lib.doctor.clinic import CODES
     from ae_lib.doctor.reasoning import ORDER
+    from tests.doctor.test_twins import NAMES, TUNING
 
-    assert found | measured_by_the_clinic == set(ORDER)
+    found = {code for code, _ in FAULTY} | {TUNING[name].code for name in NAMES}
+    assert found == set(CODES) == set(ORDER)
