@@ -118,6 +118,7 @@ def blurry(case):
     able = _memorised_detail(case, shape)
     case.measured["detail"]["16 images fitted"] = able
     unable = able is not None and able[0] < limits["blur.able"]
+    unable = unable and visible > 3 * limits["blur.visible"]
     unable = unable and able[1] > max(0.7, able[0] + 0.5)
     unable = unable and share < 0.5 * limits["blur.detail"]
     mostly = missing > limits["blur.most"] * total and visible > 0.1
@@ -159,7 +160,7 @@ def _memorised_detail(case, shape):
         for _ in range(300):
             step(batch)
             if program.clock.spent > stop:
-                break
+                return None  # too few steps to judge by
         program.model.eval()
         source, goal = program.pair(batch)
         with torch.no_grad():
