@@ -40,6 +40,7 @@ def fit(
     device: str | torch.device | None = None,  # default: the fastest one here
     precision: str = "auto",  # "float32", "bf16"; auto: bf16 where that is faster
     verbose: bool = True,  # one line per epoch and a progress bar
+    checkup: int = 0,  # let ae_lib.doctor look now and every so many epochs; 0: never
 ) -> History:
     """Train `model` to reproduce `images`, uint8 (N, C, H, W), and return the history.
 
@@ -52,7 +53,8 @@ def fit(
     `out`, the state is saved then and after every epoch, and `resume=True` continues to
     the very curve of an uninterrupted run; without it, what an earlier run left there
     is renamed to last.before.pt and best.before.pt. A NaN or infinite loss puts the
-    weights of the last good epoch back and raises NonFiniteLoss.
+    weights of the last good epoch back and raises NonFiniteLoss. What a checkup finds
+    is printed; it changes nothing.
 
     In processes that `ae_lib.distributed` has joined, each takes its share of each
     batch, and the curve is that of one process, but for rounding.
@@ -89,6 +91,7 @@ def fit(
         folder=None if out is None else Path(out),
         settings=settings,
         verbose=verbose,
+        checkup=checkup,
     )
     cuda = [device] if device.type == "cuda" else []
     try:

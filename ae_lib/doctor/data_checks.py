@@ -1,0 +1,212 @@
+"""Static checks of what the training loop consumes."""
+
+import torch
+
+from . import layout, order, pairs
+from .sample import main_tensor
+
+
+def check(case):
+    """Run every check that needs the data alone."""
+    nonfinite(case)
+    order.order(case)
+    scale(case)
+    pairs.check(case)
+    layout.check(case)
+    shift(case)
+
+
+def nonfinite(case):
+    """Look for NaN and Inf in inputs and targets."""
+    case.did("data.nonfinite")
+    bad = list(case.sample.bad)
+    if case.evaluated is not None:
+        bad += [{**b, "in": f"eval {b['in']}"} for b in case.evaluated.bad]
+    if bad:
+        case.find(
+            "data.nonfinite",
+            "error",
+            {
+                "statistic": "NaN or Inf values in the data",
+                "value": sum(b["values"] for b in bad),
+                "threshold": 0,
+                "where": f"{bad[0]['in']}, batch {bad[0]['batch']}",
+                "batches": len(bad),
+            },
+            "Not a diverging step: the values are there before the model sees them.",
+            "x = torch.nan_to_num(x)  # better: drop or repair the samples at the "
+            "source",
+            "torch.isfinite(x).all() is True for every batch, and the loss stays "
+            "finite.",
+        )
+
+
+def scale(case):
+    """Look at the range of what the first layer with weights receives."""
+    case.did("data.scale")
+    seen = _first_entry(case)
+    if seen is None:
+        return
+    where, values = seen
+    top = values.abs().max().item()
+    center = values.mean().item()
+    deviation = values.std().item()
+    limits = case.limits
+    integers = not case.sample.dtype.is_floating_point
+    case.measured["input range"] = [case.sample.low, case.sample.high]
+    raises = integers and case.traced is None
+    goal = case.t.abs().max().item()
+    large = top > limits["scale.large"] and max(deviation, abs(center)) > 3
+    if case.x.shape == case.t.shape and not torch.equal(case.x, case.t):
+        large = large and goal > limits["scale.large"]  # wide noise is not the scale
+    large = large or (_levels(case) and top >= limits["scale.levels"])
+    raw_goal = goal > limits["scale.large"] and case.t.std().item() > 3
+    tiny = deviation < limits["scale.small"] and top < 5 * limits["scale.small"]
+    tiny = tiny and deviation > 1e-7
+    if not (large or raises or tiny or (raw_goal and _loss_sees(case))):
+        return
+    low, high = values.min().item(), values.max().item()
+    raw = high > 100 and low >= 0
+    remedy = (
+        "x = x.float() / 255" if raw or integers else "x = (x - x.mean()) / x.std()"
+    )
+    if tiny:
+        remedy = f"x = x * {1 / max(top, 1e-9):.4g}  # was it divided by 255 twice?"
+    case.find(
+        "data.scale",
+        "error",
+        {
+            "statistic": "largest |value| the first layer receives",
+            "value": top,
+            "threshold": limits["scale.small" if tiny else "scale.large"],
+            "where": where,
+            "range": [low, high],
+            "deviation": deviation,
+            "dtype": str(case.sample.dtype),
+        },
+        "Not the learning rate: the scale is wrong before the first step"
+        + ("." if not tiny else ", and every gradient of the first layer shrinks."),
+        remedy,
+        "The input's deviation lies between 0.1 and 1, and the first losses fall.",
+    )
+
+
+def _levels(case):
+    """Tell whether the data are whole numbers, as pixels are before scaling."""
+    return torch.equal(case.x, case.x.round()) and torch.equal(case.t, case.t.round())
+
+
+def _first_entry(case):
+    """Return (where, values) of the input to the first layer with weights."""
+    for op in case.ops:
+        if op.weighted and op.entry is not None and op.entry.is_floating_point():
+            return str(op), op.entry.detach().float()
+    try:
+        return "input", case.x
+    except RuntimeError:
+        return None
+
+
+def _loss_sees(case):
+    """Tell whether the loss compares the output with the raw targets as they are."""
+    if case.out is None or case.out.x_hat is None:
+        return True
+    program = case.program
+    try:
+        with program.trial(), torch.no_grad():
+            goal = case.target.reshape(case.out.x_hat.shape).to(case.out.x_hat.dtype)
+            raw = case.out.raw
+            values = [
+                float(program.loss_of(program.replaced(raw, x_hat=g), case.pair[1]))
+                for g in (goal, goal / 255)
+            ]
+    except Exception:
+        return True
+    return not values[1] < values[0]
+
+
+def shift(case):
+    """Compare the evaluation data with the training data."""
+    if case.evaluated is None or not case.evaluated.inputs:
+        case.skip("no eval_batches were given", "data.shift")
+        return
+    case.did("data.shift")
+    limits, sides = case.limits, []
+    for name, a, b in (
+        ("input", case.x, case.evaluated.x),
+        ("target", case.t, case.evaluated.t),
+    ):
+        b = torch.nan_to_num(b, 0.0, 0.0, 0.0)
+        if a.shape[1:] != b.shape[1:]:
+            case.find(
+                "data.shift",
+                "error",
+                {
+                    "statistic": f"shape of one {name}",
+                    "value": list(b.shape[1:]),
+                    "threshold": list(a.shape[1:]),
+                    "where": "eval_batches",
+                },
+                "Not the model: the two data sets differ before it sees them.",
+                "give eval_batches the same transform as batches",
+                "Both loaders yield samples of the same shape.",
+            )
+            return
+        spread = a.std().item() + 1e-12
+        moved = abs(b.mean().item() - a.mean().item()) / spread
+        ratio = (b.std().item() + 1e-12) / spread
+        sides.append((name, moved, max(ratio, 1 / ratio), a, b))
+    denoises = main_tensor(case.pair[0]).shape == case.target.shape and not torch.equal(
+        main_tensor(case.pair[0]).to(case.target.device), case.target
+    )
+    name, moved, ratio, a, b = max(sides, key=lambda s: max(s[1], s[2] / 2))
+    if denoises:
+        name, moved, ratio, a, b = sides[1]
+    error = subspace_ratio(sides[1][3], sides[1][4])
+    case.measured["shift"] = {"mean": moved, "scale": ratio, "subspace": error}
+    if moved > limits["shift.mean"]:
+        row = ("shift of the mean, in deviations", moved, limits["shift.mean"])
+    elif ratio > limits["shift.scale"]:
+        row = ("ratio of the deviations", ratio, limits["shift.scale"])
+    elif error > limits["shift.subspace"]:
+        row = ("PCA error, evaluation over training", error, limits["shift.subspace"])
+    else:
+        return
+    ranges = [[v.min().item(), v.max().item()] for v in (a, b)]
+    case.find(
+        "data.shift",
+        "error",
+        {
+            "statistic": row[0],
+            "value": row[1],
+            "threshold": row[2],
+            "where": f"{name} of eval_batches",
+            "training range": ranges[0],
+            "evaluation range": ranges[1],
+        },
+        "Not overfitting: a PCA of the training data, which cannot overfit this way, "
+        f"is off by a factor of {error:.2g} there too.",
+        f"apply the training transform to eval_batches: range "
+        f"[{ranges[0][0]:.3g}, {ranges[0][1]:.3g}], not "
+        f"[{ranges[1][0]:.3g}, {ranges[1][1]:.3g}]",
+        "Mean and deviation of both sets agree, and so do the two losses.",
+    )
+
+
+def subspace_ratio(a, b, k=16):
+    """Return the PCA error on `b` over that on held-out rows of `a`."""
+    a, b = a.flatten(1).double()[:768], b.flatten(1).double()[:256]
+    if len(a) < 3 * k or len(b) < 8 or a.shape[1] < 2 * k:
+        return 1.0
+    fit, rest = a[: 2 * len(a) // 3], a[2 * len(a) // 3 :]
+    mean = fit.mean(0)
+    gram = (fit - mean) @ (fit - mean).T
+    values, vectors = torch.linalg.eigh(gram)
+    top = vectors[:, -k:] / values[-k:].clamp(min=1e-12).sqrt()
+    basis = (fit - mean).T @ top
+
+    def left(rows):
+        rows = rows - mean
+        return (rows - rows @ basis @ basis.T).square().mean().item()
+
+    return left(b) / max(left(rest), 1e-9)

@@ -1,0 +1,134 @@
+"""Whether a contractive penalty is the squared norm of the encoder's Jacobian."""
+
+import torch
+
+from . import trace
+from .sample import _map, cut, main_tensor
+
+COUNT = 12
+
+
+def squared_norms(case, source, index):
+    """Return the squared Frobenius norm of the code's Jacobian, one per sample."""
+    program = case.program
+    x = main_tensor(source).detach().float().requires_grad_()
+    _, ops = trace.follow(program, x, len(x))
+    z = next(o.out for o in ops if o.index == index).flatten(1)
+    total = torch.zeros(len(x), dtype=torch.double)
+    for unit in range(z.shape[1]):
+        (grad,) = torch.autograd.grad(z[:, unit].sum(), x, retain_graph=True)
+        total += grad.double().flatten(1).square().sum(1).cpu()
+    return total
+
+
+def check(case):
+    """Compare a penalty on encoder weights with the Jacobian, sample by sample."""
+    op, everything = case.code
+    program = case.program
+    if op is None or program.loss is None or not hasattr(case, "loss_perfect"):
+        return
+    if case.is_vae or op.width > 256 or not torch.is_tensor(case.source):
+        return
+    heavy = [o for o in case.ops if o.weighted and o.weight.requires_grad]
+    before = [o for o in heavy if o.index <= op.index]
+    after = [o for o in heavy if o.index > op.index]
+    if not before or not after:
+        return
+    try:
+        base = _penalty(case, op)
+        moved = _penalty(case, op, before[-1].weight)
+        other = _penalty(case, op, after[-1].weight)
+    except Exception:
+        return
+    scale = abs(base) + 1e-12
+    if abs(moved - base) < 1e-6 * scale or abs(moved - base) < 1e-12:
+        return  # the penalty does not look at the encoder's weights
+    if abs(other - base) > 1e-6 * scale:
+        return  # weight decay, not a Jacobian
+    case.did("contractive.wrong")
+    try:
+        rows = _compare(case, op, before[-1].weight)
+    except Exception as problem:
+        case.skip(f"the penalty raised {type(problem).__name__}", "contractive.wrong")
+        return
+    errors = {}
+    for name, power in (("squared norm", 1.0), ("norm", 0.5)):
+        ratio = torch.tensor([p / max(j, 1e-20) ** power for p, j in rows])
+        errors[name] = (ratio.std() / ratio.mean().abs().clamp(min=1e-20)).item()
+    spread = min(errors.values())
+    case.measured["contractive"] = errors
+    if spread < case.limits["contractive.error"]:
+        return
+    kinds = [o.kind for o in case.ops if o.bends and o.index <= op.index]
+    last = kinds[-1] if kinds else "no activation"
+    slope = {
+        "sigmoid": "h * (1 - h)",
+        "tanh": "1 - h.square()",
+        "relu": "(h > 0).float()",
+    }.get(last, "the activation's derivative")
+    where = before[-1].where or "encoder"
+    remedy = f"penalty = (({slope}).square() @ model.{where}.weight.square().sum(1))"
+    case.find(
+        "contractive.wrong",
+        "error",
+        {
+            "statistic": "relative spread of penalty over squared Jacobian norm",
+            "value": spread,
+            "threshold": case.limits["contractive.error"],
+            "where": f"loss, {before[-1]}, activation {last}",
+        },
+        "Not a matter of weight: a right penalty is proportional to the Jacobian's "
+        "norm "
+        "for every image and every size of the weights, this one is not.",
+        remedy + ".mean()"
+        if len(before) == 1
+        else "J = torch.func.jacrev(model.encode)  # and penalise J.square().sum()",
+        "Penalty over squared Jacobian norm is the same for every image.",
+    )
+
+
+def _penalty(case, op, weight=None, batch=None, factor=1.5, freeze=True):
+    """Return the loss of a perfect output, with one weight scaled.
+
+    `freeze` holds every activation up to the code, so that only a loss that reads
+    the weight itself can change.
+    """
+    program = case.program
+    batch = case.batch if batch is None else batch
+    with program.trial(True):
+        source, target = program.pair(batch)
+        size = len(main_tensor(source))
+        _, ops = trace.follow(program, source, size)
+        held = [o for o in ops if o.index <= op.index]
+        if weight is not None:
+            weight.data.mul_(factor)
+        change = {o.index: _constant(o.out.detach()) for o in held} if freeze else None
+        out, _ = trace.follow(program, source, size, change)
+        goal = program.move(main_tensor(target)).reshape(out.x_hat.shape)
+        raw = program.replaced(out.raw, x_hat=goal.to(out.x_hat))
+        return float(program.loss_of(raw, target))
+
+
+def _constant(value):
+    return lambda z: value
+
+
+def _compare(case, op, weight):
+    """Return (penalty, squared Jacobian norm) for single images and scaled weights."""
+    program, rows = case.program, []
+    with program.trial(True):
+        source, _ = program.pair(cut(case.batch, COUNT))
+    for factor in (1.0, 8.0):
+        with program.trial(True):
+            weight.data.mul_(factor)
+            norms = squared_norms(case, source, op.index).tolist()
+        for at in range(0, len(norms), 1 if factor == 1 else 3):
+            single = _one(case.batch, at)
+            value = _penalty(case, op, weight, single, factor, freeze=False)
+            rows.append((value, norms[at]))
+    return rows
+
+
+def _one(batch, at):
+    size = len(main_tensor(batch))
+    return _map(batch, lambda t: t[at : at + 1] if t.ndim and len(t) == size else t)

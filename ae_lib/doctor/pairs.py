@@ -1,0 +1,280 @@
+"""Whether the target is what the network should return, and can be inferred."""
+
+import torch
+
+from . import noise
+from .layout import neighbours
+from .linear import components, linear_fit, linear_r2
+from .sample import main_tensor
+
+
+def check(case):
+    """Look for labels, wrong shapes, wrong pairs, noisy targets, unused noise."""
+    case.did("data.target")
+    if case.sample.trouble is not None:
+        problem = case.sample.trouble
+        _report(
+            case,
+            "pair raised",
+            f"{type(problem).__name__}: {problem}",
+            "no error",
+            "pair(batch)",
+            "Not the model: the error occurs before it runs.",
+            "pair = lambda batch: (batch[0], batch[0])",
+        )
+        return
+    if not case.sample.raw:
+        return
+    try:
+        x, t = case.x, case.t
+    except RuntimeError:
+        case.skip("samples differ in shape", "data.target")
+        return
+    if _shape(case, x, t):
+        return
+    if x.shape == t.shape and x.ndim > 1:
+        if not torch.allclose(x, t):
+            _related(case, x, t)
+        elif not _unused(case, x) and not _noisy_target(case, x, t):
+            noise.inside(case)
+
+
+def _report(case, statistic, value, threshold, where, why_not, remedy, **more):
+    case.find(
+        "data.target",
+        "error",
+        {
+            "statistic": statistic,
+            "value": value,
+            "threshold": threshold,
+            "where": where,
+            **more,
+        },
+        why_not,
+        remedy,
+        "The loss compares the output with the clean image it should return, and the "
+        "reconstruction error falls below that of the mean image.",
+    )
+    return True
+
+
+def _shape(case, x, t):
+    """Compare the target's shape with the output's."""
+    if case.out is None or case.out.x_hat is None:
+        got = list(x.shape[1:])
+    else:
+        got = list(case.out.x_hat.shape[1:])
+    want = list(t.shape[1:])
+    if got == want:
+        return False
+    width = torch.Size(got).numel()
+    if torch.Size(want).numel() != width:
+        labels = t.ndim == 1 or torch.Size(want).numel() <= max(1, width // 8)
+        return _report(
+            case,
+            "shape of one target",
+            want,
+            got,
+            "target",
+            "Not the architecture: the target is "
+            + ("a label, not an image." if labels else "of another size."),
+            "loss = loss_fn(x_hat, x)  # compare with the input"
+            if labels
+            else f"make output and target agree: {got} against {want}",
+        )
+    try:
+        with case.program.trial(), torch.no_grad():
+            out = case.program.forward(case.source)
+            goal = main_tensor(case.pair[1])
+            perfect = goal.reshape(out.x_hat.shape).to(out.x_hat)
+            other = perfect.roll(1, 0)
+            raw = case.program.replaced(out.raw, x_hat=perfect)
+            value = float(case.program.loss_of(raw, goal))
+            raw = case.program.replaced(out.raw, x_hat=other)
+            swapped = float(case.program.loss_of(raw, goal))
+    except Exception as problem:
+        return _report(
+            case,
+            "loss raised",
+            f"{type(problem).__name__}: {problem}",
+            f"output {got}",
+            f"target {want}",
+            "Not the values: the shapes differ, although they hold as many numbers.",
+            "loss = loss_fn(x_hat.flatten(1), x.flatten(1))",
+        )
+    if abs(swapped - value) <= 1e-4 * abs(value):
+        return _report(
+            case,
+            "loss with the outputs given to the wrong samples, over the right ones",
+            swapped / value if value else 1.0,
+            "clearly above 1",
+            f"output {got} against target {want}",
+            "Not a weak model: the shapes broadcast, so that every output is compared "
+            "with every target.",
+            "loss = loss_fn(x_hat.flatten(1), x.flatten(1))",
+        )
+    return False
+
+
+def own_against_others(x, t):
+    """Return the z-score by which x_i resembles t_i more than t_j."""
+    x = x.flatten(1).double() - x.flatten(1).double().mean(0)
+    t = t.flatten(1).double() - t.flatten(1).double().mean(0)
+    n = len(x)
+    table = x @ t.T
+    own = table.diagonal().sum()
+    others = torch.stack([table.roll(s, 1).diagonal().sum() for s in range(1, n)])
+    return ((own - others.mean()) / (others.std() + 1e-12)).item()
+
+
+def _related(case, x, t):
+    """Judge a denoiser's pairs."""
+    case.did("noise.too-strong")
+    z = own_against_others(x[:768], t[:768])
+    limits = case.limits
+    case.measured["target.pair"] = z
+    if z < limits["target.pair"] and min(x.std(), t.std()) > 1e-6 and len(x) > 15:
+        if noise.drowned(case, x, t, z):
+            return
+        rolled = max(own_against_others(x[:256], t[:256].roll(s, 0)) for s in (-1, 1))
+        _report(
+            case,
+            "z-score by which an input resembles its own target",
+            z,
+            limits["target.pair"],
+            "input and target",
+            "Not strong noise: averaged over all pixels and pairs, an input is no "
+            f"nearer to its own target than to others (shifted by one: {rolled:.1f}).",
+            "permute both alike: order = torch.randperm(len(x)); "
+            "x, target = x[order], target[order]",
+        )
+        return
+    if _moved(case, x, t):
+        return
+    r2 = linear_r2(x, t)
+    case.measured["noise.r2"] = r2
+    rough_x, rough_t = roughness(case, x), roughness(case, t)
+    case.measured["roughness"] = [rough_x, rough_t]
+    if rough_t > 1.5 * rough_x + 0.03 and _white(case, t - x):
+        _report(
+            case,
+            "fine-grained noise in the target, share of its variance",
+            rough_t,
+            rough_x,
+            "target (second), against the input",
+            "Not a hard task: the input is the cleaner of the two, so they are "
+            "exchanged.",
+            "loss = loss_fn(model(noisy), clean)  # input noisy, target clean",
+        )
+    elif r2 < limits["noise.r2"]:
+        noise.report(
+            case,
+            x,
+            t,
+            r2,
+            f"Not wrong pairs: inputs do resemble their own targets (z = {z:.0f}).",
+        )
+
+
+def _moved(case, x, t):
+    """Report inputs that hold the pixels of their targets in other places.
+
+    Only some of them, so that pairs on the whole still belong together: a flip or a
+    turn that was applied to the input alone.
+    """
+    a, b = x[:512].flatten(1), t[:512].flatten(1)
+    equal = torch.isclose(a, b, atol=1e-6).all(1)
+    same = torch.isclose(a.sort(1).values, b.sort(1).values, atol=1e-6).all(1)
+    moved = (same & ~equal).double().mean().item()
+    if moved < 0.1:
+        return False
+    return _report(
+        case,
+        "share of inputs that hold their target's pixels in other places",
+        moved,
+        0.1,
+        "input against target",
+        "Not noise: no value is new, they stand elsewhere, as after a flip or a turn "
+        "of the input alone.",
+        "transform once, then split: x = augment(x); x_hat = model(x); "
+        "loss = loss_fn(x_hat, x)",
+    )
+
+
+def roughness(case, values):
+    """Return the share of variance in noise-like detail, between 0 and 1."""
+    shape = case.picture_shape
+    total = (values - values.mean(0)).double().square().mean().item() + 1e-12
+    if shape is None or values[0].numel() != torch.Size(shape).numel():
+        _, _, values_ = components(values, 64)
+        return max(0.0, 1 - values_.sum().item() / (total * values[0].numel()))
+    v = values.reshape(-1, *shape)[:256].double()
+    if shape[2] in (1, 3, 4) and shape[0] > 4:
+        v = v.permute(0, 3, 1, 2)
+    down = v[:, :, 1:] - v[:, :, :-1]
+    cross = (down[..., 1:] - down[..., :-1]).square().mean().item() / 4
+    return cross / total
+
+
+def _white(case, rest):
+    shape = case.picture_shape
+    if shape is None or rest[0].numel() != torch.Size(shape).numel():
+        return True
+    down, across = neighbours(rest.reshape(-1, *shape)[:256])
+    return abs(down) < 0.25 and abs(across) < 0.25
+
+
+def _noisy_target(case, x, t):
+    """Find noise in a target that is compared with itself."""
+    with case.program.trial():
+        raw = main_tensor(case.batch)
+        goal = main_tensor(case.program.pair(case.batch)[1])
+    limit, clean, where = case.limits["target.noise"], None, ""
+    if raw.shape == goal.shape and not torch.equal(raw, goal):
+        clean, where = raw.float().cpu(), "what pair returns, against the batch"
+        fit = linear_fit(clean, goal.float().cpu())
+        if fit > 1 - limit or not _white(case, goal.float().cpu() - clean):
+            return False
+        value = 1 - fit
+    elif case.evaluated is not None and case.evaluated.targets:
+        ours, theirs = roughness(case, t), roughness(case, case.evaluated.t)
+        if not (ours > 3 * theirs + limit):
+            return False
+        value, where = ours, "target, against the target of eval_batches"
+    else:
+        return False
+    return _report(
+        case,
+        "noise in the target, share of its variance",
+        value,
+        limit,
+        where,
+        "Not the input alone: input and target are the same noisy image, so copying "
+        "the noise is rewarded.",
+        "loss = loss_fn(model(noisy), clean)  # the target stays clean",
+    )
+
+
+def _unused(case, x):
+    """Find a corruption that is drawn but never reaches the input."""
+    if case.program.given_pair is None:
+        return False
+    with case.program.trial():
+        before = torch.get_rng_state()
+        source, goal = case.program.pair(case.batch)
+        drew = not torch.equal(before, torch.get_rng_state())
+    raw = main_tensor(case.batch)
+    source, goal = main_tensor(source), main_tensor(goal)
+    if not drew or raw.shape != source.shape or not torch.equal(source, goal):
+        return False
+    if not torch.equal(raw, source):
+        return False
+    return _report(
+        case,
+        "difference between input and target",
+        0.0,
+        "above 0",
+        "pair(batch) draws random numbers and returns the batch unchanged",
+        "Not a plain autoencoder: noise is drawn, but the model never sees it.",
+        "pair = lambda x: (x + sigma * torch.randn_like(x), x)",
+    )

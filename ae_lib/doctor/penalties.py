@@ -1,0 +1,247 @@
+"""A penalty on the code: its size, its pull and its path for gradients."""
+
+import math
+
+import torch
+
+from . import sample as samples
+from . import trace
+from .program import fields
+
+
+def penalty(case):
+    """Judge a further term: its size, its pull on the code, its path for gradients."""
+    if not hasattr(case, "loss_perfect"):
+        return
+    gap = abs(case.loss_mean - case.loss_perfect) + 1e-12
+    for op in codes(case):
+        changes = _all_changes(case, op)
+        if changes is None:
+            continue
+        base, zeroed = changes["as is"], changes["zero"]
+        moved = max(abs(v - base) for v in changes.values()) / gap
+        size = (base - min(changes.values())) / gap
+        case.measured["penalty"] = {"size": size, "moved by code": moved}
+        if moved >= 1e-6:
+            break
+    else:
+        return
+    case.did("sparse.too-strong", "sparse.inert")
+    grads = _pulls(case, op)
+    share = grads["penalty"] / (grads["reconstruction"] + 1e-30)
+    case.measured["penalty"]["pull"] = share
+    row = abs(changes["rows"] - changes["spread"])
+    column = abs(changes["columns"] - changes["spread"])
+    wrong_axis = column > 1e-3 * abs(base - zeroed) and row < 1e-3 * column
+    inner = min(changes[name] for name in ("tenth", "fifth", "half"))
+    wrong_axis = wrong_axis and inner < zeroed  # a target activity, not a norm
+    strong = size > case.limits["sparse.strong"] and share > 1
+    z = op.out.detach()
+    both_signs = z.min().item() < -1e-3 * z.abs().max().item()
+    centred = abs(changes["centred"] - zeroed) < 0.02 * abs(base - zeroed)
+    cancels = both_signs and centred and base > zeroed
+    inert = share < case.limits["sparse.inert"] or wrong_axis or cancels
+    inert = inert or moved < case.limits["sparse.weight"]
+    if not strong and not inert:
+        return
+    if strong and not (wrong_axis or cancels):
+        growth = _growth(case, op)
+        case.measured["penalty"]["growth"] = growth
+        if growth[1] > 1.5 * growth[0]:
+            case.find(
+                "loss.scale",
+                "error",
+                {
+                    "statistic": "growth of error and penalty with the batch twice",
+                    "value": growth,
+                    "threshold": "equal",
+                    "where": f"loss: reconstruction, and penalty on {op}",
+                    "penalty saved by an empty code, of the mean image's error": size,
+                },
+                "Not a large weight alone: the penalty is a sum over the batch, the "
+                "error is a mean, so the weight grows with the batch size.",
+                "penalty = weight * code.abs().mean()  # reduced like the error",
+                "Both terms stay the same when the batch is given twice.",
+            )
+            return
+        case.find(
+            "sparse.too-strong",
+            "error",
+            {
+                "statistic": "saving of an empty code, over the mean image's error",
+                "value": size,
+                "threshold": case.limits["sparse.strong"],
+                "where": f"code, {op}",
+                "pull on the code, penalty over reconstruction": share,
+            },
+            "Not a dead code: the reconstruction alone would keep it, the penalty pays "
+            f"{size:.3g} times its whole gain for emptying it.",
+            f"multiply the sparsity weight by {min(0.1, 0.05 / size):.1g}",
+            "The code stays active and the error falls below the mean image's.",
+        )
+        return
+    statistic, value = "pull on the code, penalty over reconstruction", share
+    limit = case.limits["sparse.inert"]
+    why, remedy = "its gradient does not reach the code", "penalty = weight * "
+    remedy += "code.abs().mean()  # no .detach(), .item() or .data"
+    if wrong_axis:
+        statistic = "change of the penalty: codes shuffled across the batch, the units"
+        value, limit = [column / gap, row / gap], "first = 0"
+        why = "averages over the units of one sample instead of over the batch"
+        remedy = "rho_hat = code.mean(dim=0)  # over the batch, one value per unit"
+    elif cancels:
+        statistic = "penalty left once each unit's mean is taken out, of the penalty"
+        value, limit = abs(changes["centred"] - zeroed) / abs(base - zeroed), 0.02
+        why = "positive and negative codes cancel before the absolute value"
+        remedy = "penalty = weight * code.abs().mean()  # abs first, then the mean"
+    elif share > 0:
+        why = f"weighs only {size:.1g} of the mean image's error"
+        remedy = (
+            f"multiply the sparsity weight by {min(1e6, 0.02 / max(size, 1e-9)):.1g}"
+        )
+    case.find(
+        "sparse.inert",
+        "error",
+        {
+            "statistic": statistic,
+            "value": value,
+            "threshold": limit,
+            "where": f"code, {op}",
+            "what emptying the code saves": size,
+        },
+        f"Not a sparse code already: the penalty changes with the code, but {why}.",
+        remedy,
+        "With a larger weight the share of inactive units grows.",
+    )
+
+
+def codes(case):
+    """Return the ops whose result the loss may look at: returned, kept, or the code."""
+    shown = set(map(id, fields(case.out.raw).values()))
+    for module in case.program.model.modules():
+        shown |= {id(v) for v in vars(module).values() if torch.is_tensor(v)}
+    shown -= {id(case.out.x_hat)}
+    found = [op for op in case.ops if id(op.out) in shown]
+    code, _ = case.code
+    return list({op.index: op for op in [*found, code] if op is not None}.values())
+
+
+def _all_changes(case, op):
+    """Return the finite losses of a perfect output for changes of an op's result."""
+    maker = torch.Generator().manual_seed(0)
+    with case.program.trial(True):
+        try:
+            changes = _changes(case, op, maker)
+        except Exception as problem:
+            case.notes.append(f"the code's penalty raised {type(problem).__name__}")
+            return None
+    base = changes["as is"]
+    if not math.isfinite(base):
+        return None
+    return {k: v if math.isfinite(v) else base for k, v in changes.items()}
+
+
+def _value(case, x_hat, op, change, times=1):
+    """Return the loss of `x_hat` with the code changed, the batch given `times`."""
+    program, pair = case.program, case.pair
+    if times > 1:
+        pair = program.pair(samples.repeat(case.batch, times))
+        x_hat = torch.cat([x_hat] * times)
+    change = {op.index: change}
+    out, _ = trace.follow(program, pair[0], times * case.size, change)
+    return program.loss_of(program.replaced(out.raw, x_hat=x_hat), pair[1])
+
+
+def _growth(case, op):
+    """Return by how much error and penalty grow when the batch is given twice."""
+    goal, rows = _goal(case), []
+    mean = goal.mean(0, keepdim=True).expand_as(goal).contiguous()
+    with case.program.trial(True), torch.no_grad():
+        for times in (1, 2):
+            kept, empty, error = (
+                float(_value(case, x_hat, op, change, times))
+                for x_hat, change in (
+                    (goal, lambda z: z),
+                    (goal, torch.zeros_like),
+                    (mean, lambda z: z),
+                )
+            )
+            rows.append((error - kept, kept - empty))
+    return [abs(b / a) if a else 1.0 for a, b in zip(*rows, strict=True)]
+
+
+def _goal(case):
+    goal = case.target.detach().reshape(case.out.x_hat.shape).to(case.out.x_hat)
+    if case.program.link == "logit":
+        return torch.logit(goal.clamp(1e-4, 1 - 1e-4))
+    if case.bounds[0] == "Sigmoid":
+        return goal.clamp(1e-4, 1 - 1e-4)
+    return goal
+
+
+def _changes(case, op, maker):
+    """Return the loss of a perfect output for several changes of the code."""
+    goal = _goal(case)
+
+    state = maker.get_state()
+
+    def spread(z):
+        maker.set_state(state)
+        flat = z.flatten(1)
+        width = max(2 * flat.std().item(), flat.abs().mean().item())
+        noise = torch.rand(flat.shape, generator=maker).to(z) - 0.5
+        flat = flat + width * noise
+        return (flat.clamp(min=0) if z.min() >= 0 else flat).reshape(z.shape)
+
+    def columns(z):
+        flat = spread(z).flatten(1)
+        order = torch.rand(flat.shape, generator=maker).argsort(0).to(z.device)
+        return flat.gather(0, order).reshape(z.shape)
+
+    def rows(z):
+        flat = spread(z).flatten(1)
+        order = torch.rand(flat.shape, generator=maker).argsort(1).to(z.device)
+        return flat.gather(1, order).reshape(z.shape)
+
+    kinds = {
+        "as is": lambda z: z,
+        "zero": torch.zeros_like,
+        "tenth": lambda z: 0.1 * z,
+        "fifth": lambda z: 0.2 * z,
+        "half": lambda z: 0.5 * z,
+        "double": lambda z: 1.5 * z,
+        "spread": spread,
+        "centred": lambda z: z - z.mean(0),
+        "columns": columns,
+        "rows": rows,
+    }
+    with torch.no_grad():
+        found = {}
+        for name, change in kinds.items():
+            state = torch.get_rng_state()
+            found[name] = float(_value(case, goal, op, change))
+            torch.set_rng_state(state)
+    return found
+
+
+def _pulls(case, op):
+    """Return the gradient norms at the code of the penalty and the reconstruction."""
+    program, held, found = case.program, {}, {}
+
+    def keep(z):
+        held["z"] = z.detach().requires_grad_()
+        return held["z"] * 1.0
+
+    for name in ("penalty", "all"):
+        with program.trial(True):
+            if name == "penalty":
+                value = _value(case, _goal(case), op, keep)
+            else:
+                out, _ = trace.follow(program, case.source, case.size, {op.index: keep})
+                value = program.loss_of(out.raw, case.pair[1])
+            grad = None
+            if value.requires_grad:
+                (grad,) = torch.autograd.grad(value, held["z"], allow_unused=True)
+            found[name] = torch.zeros_like(held["z"]) if grad is None else grad
+    rest = (found["all"] - found["penalty"]).double().norm().item()
+    return {"penalty": found["penalty"].double().norm().item(), "reconstruction": rest}

@@ -1,0 +1,182 @@
+"""What the last activation can reach."""
+
+import math
+
+import torch
+
+from . import losses
+
+REACH = {
+    "Sigmoid": (0.0, 1.0),
+    "Hardsigmoid": (0.0, 1.0),
+    "Tanh": (-1.0, 1.0),
+    "Softsign": (-1.0, 1.0),
+    "Relu": (0.0, math.inf),
+    "Softplus": (0.0, math.inf),
+    "Elu": (-1.0, math.inf),
+    "Gelu": (-0.17, math.inf),
+    "Silu": (-0.279, math.inf),
+    "LogSigmoid": (-math.inf, 0.0),
+    "Exp": (0.0, math.inf),
+    "Abs": (0.0, math.inf),
+    "Softmax": (0.0, 1.0),
+    "LogSoftmax": (-math.inf, 0.0),
+}
+AFFINE = ("Mul", "Add", "Sub", "Rsub", "Div", "Neg")
+SHAPED = ("View", "Reshape", "UnsafeView", "Permute", "Transpose", "Alias", "Clone")
+SHAPED += ("ToCopy", "Squeeze", "Unsqueeze", "Slice", "T", "Expand", "Copy")
+
+
+def kind(node):
+    """Return the name of an autograd node without its ending."""
+    return type(node).__name__.split("Backward")[0]
+
+
+def last_activation(x_hat):
+    """Return (name, low, high, node) of the function that bounds the output.
+
+    Follows the autograd graph through reshapes and affine maps with constants; the
+    bounds are those after the affine map. ("", -inf, inf, None) when unbounded.
+    """
+    free = ("", -math.inf, math.inf, None)
+    node, moved = x_hat.grad_fn, False
+    for _ in range(12):
+        if node is None:
+            return free
+        name = kind(node)
+        if name in REACH or name in ("Clamp", "Hardtanh", "ClampMin", "ClampMax"):
+            break
+        nexts = [n for n, _ in node.next_functions if n is not None]
+        if name in AFFINE:
+            moved = True
+        elif name not in SHAPED and not name.startswith(SHAPED):
+            return free
+        if len(nexts) != 1:
+            return free
+        node = nexts[0]
+    else:
+        return free
+    low, high = REACH.get(name, (None, None))
+    if low is None:
+        low, high = _clamp(node, name)
+    if moved:
+        low, high = _moved(x_hat, node, low, high)
+    return name, low, high, node
+
+
+def _clamp(node, name):
+    names = ("_saved_min", "_saved_max")
+    if name == "Hardtanh":
+        names = ("_saved_min_val", "_saved_max_val")
+    low, high = (getattr(node, n, None) for n in names)
+    read = [None if v is None else float(v) for v in (low, high)]
+    low = -math.inf if read[0] is None else read[0]
+    return low, math.inf if read[1] is None else read[1]
+
+
+def _moved(x_hat, node, low, high):
+    """Carry bounds through an affine map by regression on the saved result."""
+    saved = getattr(node, "_saved_result", None)
+    if saved is None or saved.numel() != x_hat.numel():
+        return -math.inf, math.inf
+    a, b = saved.detach().double().flatten(), x_hat.detach().double().flatten()
+    da, db = a - a.mean(), b - b.mean()
+    if da.square().sum() < 1e-14:
+        return -math.inf, math.inf
+    slope = ((da * db).sum() / da.square().sum()).item()
+    shift = (b.mean() - slope * a.mean()).item()
+    if (db - slope * da).abs().max() > 1e-3 * (db.abs().max() + 1e-12):
+        return -math.inf, math.inf
+    ends = sorted((slope * v + shift) if math.isfinite(v) else v for v in (low, high))
+    return (ends[0], ends[1]) if slope > 0 else (-math.inf, math.inf)
+
+
+def attainable(target, low, high, node=None, name=""):
+    """Return the best R² over the mean image for outputs within [low, high]."""
+    flat = target.flatten(1).double()
+    base = flat.var(0, unbiased=False).mean().item()
+    if base < 1e-12:
+        return 1.0
+    best = flat.clamp(low, high)
+    if name == "Softmax":
+        dim, saved = (
+            getattr(node, "_saved_dim", 1),
+            getattr(node, "_saved_result", None),
+        )
+        dim = dim - 2**64 if dim > 2**63 else dim
+        shaped = target.double()
+        if saved is not None and saved.numel() == shaped.numel():
+            shaped = shaped.reshape(saved.shape)
+        if -shaped.ndim <= dim < shaped.ndim and shaped.shape[dim] > 1:
+            best = simplex(shaped.movedim(dim, -1)).movedim(-1, dim)
+            best = best.reshape(flat.shape)
+    return 1 - (best - flat).square().mean().item() / base
+
+
+def simplex(rows):
+    """Return the nearest points with entries of at least 0 that add up to 1."""
+    ordered = rows.sort(-1, descending=True).values
+    count = torch.arange(1, rows.shape[-1] + 1, dtype=rows.dtype, device=rows.device)
+    level = (ordered.cumsum(-1) - 1) / count
+    last = (ordered > level).sum(-1, keepdim=True) - 1
+    return (rows - level.gather(-1, last)).clamp(min=0)
+
+
+def check(case):
+    """Judge the loss, then the range of the output."""
+    if case.out is None or case.out.x_hat is None:
+        case.skip("the model raised", "output.range", "loss.domain")
+        return
+    try:
+        with case.program.trial(True):
+            out = case.program.forward(case.source)
+            bounds = last_activation(out.x_hat)
+    except Exception:
+        with case.program.trial(False):
+            out = case.program.forward(case.source)
+            bounds = last_activation(out.x_hat)
+    case.bounds = bounds[:3]
+    case.measured["last activation"] = [bounds[0], *bounds[1:3]]
+    if out.x_hat.numel() != case.target.numel():
+        return
+    losses.domain(case)
+    reach(case, bounds)
+
+
+def reach(case, bounds):
+    """Compare the reach of the last activation with the targets."""
+    case.did("output.range")
+    name, low, high, node = bounds
+    if case.program.link == "logit" or not name:
+        return
+    goal = case.target.detach().reshape(case.out.x_hat.shape).float()
+    best = attainable(goal, low, high, node, name)
+    case.measured["range.r2"] = best
+    if best >= case.limits["range.r2"]:
+        return
+    t_low, t_high = goal.min().item(), goal.max().item()
+    where = next((str(o) for o in reversed(case.ops) if o.bends), name)
+    if t_low >= -1e-3 and t_high <= 1.001:
+        remedy = f"x_hat = torch.sigmoid(...)  # in place of {where}"
+    elif t_low >= -1.001 and t_high <= 1.001 and name != "Tanh":
+        remedy = f"x_hat = torch.tanh(...)  # in place of {where}"
+    else:
+        remedy = f"end on a linear layer: drop {where}"
+        if low >= 0 and high <= 1:
+            remedy += ", or scale the data to [0, 1]"
+    case.find(
+        "output.range",
+        "error",
+        {
+            "statistic": "best attainable R² for outputs in this range",
+            "value": best,
+            "threshold": case.limits["range.r2"],
+            "where": where,
+            "output range": [low, high],
+            "target range": [t_low, t_high],
+        },
+        "Not the training: even a perfect network stops there, because "
+        f"{name.lower()} cannot leave [{low:g}, {high:g}].",
+        remedy,
+        "The best attainable R² becomes 1 and the loss passes its old plateau.",
+    )

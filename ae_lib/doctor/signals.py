@@ -1,0 +1,276 @@
+"""Does the signal survive the forward pass: scale, plateaus, dead units, affinity."""
+
+import math
+from dataclasses import replace
+
+import torch
+
+from . import affine, arms, trace, units
+from .arms import fresh_start
+from .sample import main_tensor
+
+CODES = ("signal.init-scale", "signal.saturated", "signal.dead-units")
+CODES += ("signal.common-mode", "signal.linear")
+
+
+def check(case):
+    """Measure every layer on one batch, in evaluation and in training mode."""
+    if case.out is None or case.out.x_hat is None:
+        case.skip("the model raised", *CODES)
+        return
+    ops = training_ops(case)
+    layers = [o for o in ops if o.weighted or o.bends]
+    rows = [(str(o), trace.spread(o.out)) for o in layers]
+    case.pictures["signal"] = rows
+    init_scale(case, ops)
+    saturated(case, ops)
+    units.dead_units(case, ops)
+    common_mode(case, ops)
+    affine.linear(case)
+
+
+def training_ops(case):
+    """Return the ops as training sees them: batch norm uses the batch's statistics."""
+    try:
+        with case.program.trial(True), torch.no_grad():
+            return trace.follow(case.program, case.source, case.size)[1]
+    except Exception:
+        return case.ops
+
+
+def normalised(ops, op):
+    """Tell whether a normalisation layer rescales what `op` puts out."""
+    return any(
+        o.kind in ("batch_norm", "layer_norm", "group_norm", "instance_norm")
+        and o.entry is not None
+        and o.entry.data_ptr() == op.out.data_ptr()
+        for o in ops
+    )
+
+
+def fan_in(op):
+    """Return the number of inputs each output value sums over."""
+    weight = op.weight
+    if op.kind.startswith("conv_transpose"):
+        return weight.shape[0] * weight[0, 0].numel()
+    if op.kind in ("matmul", "mm"):
+        return weight.shape[0]
+    return weight[0].numel()
+
+
+def init_scale(case, ops):
+    """Compare the spread of the weights with what keeps the signal's size."""
+    case.did("signal.init-scale")
+    limits, bad = case.limits, []
+    heavy = [o for o in ops if o.weighted]
+    heavy = [o for o in heavy if not _is_logvar(case, o)]
+    for at, op in enumerate(heavy):
+        weight = op.weight.detach().double()
+        deviation, top = weight.std().item(), weight.abs().max().item()
+        last = at == len(heavy) - 1
+        rows = weight.flatten(1)
+        if weight.numel() < 4:
+            continue
+        alike = rows.shape[0] > 1 and (
+            (rows - rows[:1]).abs().max().item() <= limits["init.equal"] * (top + 1e-30)
+        )
+        mean, fan = weight.mean().item(), fan_in(op)
+        gain = max((deviation**2 + mean**2) ** 0.5 * fan**0.5, abs(mean) * fan)
+        if alike and not (last and top == 0) and (top == 0 or rows.shape[0] > 2):
+            bad.append((0.0, op, "all equal", gain))
+        elif (
+            gain > limits["init.large"] and not case.trained and not normalised(ops, op)
+        ):
+            bad.append((gain, op, "too large", gain))
+        elif gain < limits["init.small"] and not case.trained and not last:
+            if not normalised(ops, op) and rows.shape[0] > 1:
+                bad.append((1 / (gain + 1e-9), op, "too small", gain))
+    if not bad:
+        return
+    _, op, what, gain = max(bad, key=lambda row: (row[2] == "all equal", row[0]))
+    same = what == "all equal"
+    limit = limits["init.small" if what == "too small" else "init.large"]
+    case.find(
+        "signal.init-scale",
+        "error",
+        {
+            "statistic": "rms of the weights · √fan-in, or |mean| · fan-in",
+            "value": gain,
+            "threshold": limits["init.equal"] if same else limit,
+            "where": str(op),
+            "weights": what,
+            "layers": len(bad),
+        },
+        "Not the data: "
+        + (
+            "units with equal weights get equal gradients and stay equal."
+            if same
+            else f"a gain between 0.5 and 2.5 keeps the signal; this has {gain:.3g}."
+        ),
+        f"nn.init.kaiming_normal_(model.{op.where}.weight)"
+        if op.where
+        else "w = torch.randn(fan_out, fan_in) * (2 / fan_in) ** 0.5",
+        "std · √fan-in lies between 0.5 and 2.5 in every layer.",
+    )
+
+
+def _is_logvar(case, op):
+    """Tell whether an op puts out the log-variance, which has a check of its own."""
+    if not case.is_vae:
+        return False
+    want = next((o for o in case.ops if o.out is case.out.logvar), None)
+    return want is not None and op.where == want.where
+
+
+def confirm(case):
+    """Take back what the interventions have shown to be harmless.
+
+    A weak signal or dead hidden units do no harm where the same first weights fit 16
+    images all the same, if need be in three times as many steps.
+    """
+    tried, names = getattr(case, "arms", {}), ("user", "adam", "recon", "long")
+    works, fails = case.limits["fit.works"], case.limits["fit.fails"]
+    weak = case.has("signal.common-mode") and tried and not case.trained
+
+    def reached():
+        same = [a.r2 for n, a in tried.items() if n in names and a.finite]
+        return max(same, default=float("-inf"))
+
+    if weak and fails < reached() < works and case.program.clock.left > 3:
+        tried["long"] = arms.run(
+            case, "Adam 1e-3, thrice as long", adam=True, recon=True, times=3
+        )
+    best = reached()
+    case.measured["best arm"] = best
+    if best < works:
+        return
+    for at, finding in enumerate(case.findings):
+        dead = finding.code == "signal.dead-units" and not case.trained
+        common = finding.code == "signal.common-mode"
+        if common and finding.evidence["value"] < 0.02 * finding.evidence["threshold"]:
+            common = best > 0.5 + works  # all but constant: more than a slow start
+        if common or dead:
+            case.findings[at] = replace(finding, severity="info")
+
+
+def saturated(case, ops):
+    """Find sigmoid and tanh layers on their plateaus."""
+    case.did("signal.saturated")
+    limits, worst = case.limits, None
+    squash = [o for o in ops if o.kind in trace.SQUASH]
+    final = case.out.x_hat
+    quiet = {(o.index, o.kind): o.out for o in case.ops}  # noise in training excuses
+    for op in squash:
+        calm = quiet.get((op.index, op.kind), op.out)
+        after = [o for o in ops if o.weighted and o.index > op.index]
+        last = not after and op.out.numel() == final.numel() == case.target.numel()
+        shares = [
+            _plateau(case, op.kind, out.detach().double(), last)
+            for out in (op.out, calm)
+        ]
+        share = min(shares)
+        if worst is None or share > worst[0]:
+            worst = (share, op)
+    if worst is None or worst[0] <= limits["signal.saturated"]:
+        return
+    if math.isfinite(case.r2_now) and case.r2_now > 0.5:
+        return
+    share, op = worst
+    before = _feeds(ops, op)
+    case.find(
+        "signal.saturated",
+        "error",
+        {
+            "statistic": "share of values on a plateau",
+            "value": share,
+            "threshold": limits["signal.saturated"],
+            "where": str(op),
+            "|pre-activation| at least": limits["signal.steep"],
+        },
+        "Not a small learning rate: the slope there is below 0.7 % of the full one, so "
+        "no step size repairs it.",
+        f"nn.init.xavier_uniform_(model.{before}.weight)  # and scale what it receives",
+        "Fewer than a tenth of the values lie on a plateau at the start.",
+    )
+
+
+def _plateau(case, kind, out, last):
+    """Return the share of values that lie on a plateau of their activation.
+
+    At the output a plateau is right where the target is there too.
+    """
+    steep = case.limits["signal.steep"]
+    if kind.startswith("sig"):
+        flat = (out - 0.5).abs() > 0.5 - 1 / (1 + math.exp(steep))
+    elif kind.startswith("hard"):
+        flat = (out == out.min()) | (out == out.max())
+    else:
+        flat = out.abs() > math.tanh(steep / 2)
+    if not last:
+        return flat.double().mean().item()
+    if case.trained and not case.r2_now < 0:
+        return 0.0
+    goal = case.target.double().reshape(out.shape)
+    reach = (goal - goal.min()) / (goal.max() - goal.min() + 1e-12)
+    level = (out - out.min()) / (out.max() - out.min() + 1e-12)
+    return (flat & ((reach - level).abs() > 0.3)).double().mean().item()
+
+
+def _feeds(ops, op):
+    heavy = [o for o in ops if o.weighted and o.index < op.index]
+    return heavy[-1].where if heavy and heavy[-1].where else "<the layer before>"
+
+
+def common_mode(case, ops):
+    """Measure how much of the code differs between inputs."""
+    case.did("signal.common-mode")
+    op, everything = case.code
+    if op is None:
+        case.checked.remove("signal.common-mode")
+        case.skip("no bottleneck was found", "signal.common-mode")
+        return
+    here = next((o for o in ops if o.index == op.index and o.kind == op.kind), op)
+    values = here.out.detach().double().flatten(1)
+    live = values.var(0) > 1e-16 * values.square().mean()
+    if not torch.isfinite(values).all() or not live.any():
+        return
+    ratio = trace.spread(values[:, live])
+    own = trace.spread(main_tensor(case.source).float())
+    base = min(1.0, own)
+    case.measured["signal.ratio"] = {"code": ratio, "input": own}
+    relative = ratio / (base + 1e-12)
+    limit = case.limits["signal.ratio"]
+    if relative >= limit or own < 1e-4 or case.is_vae:
+        return
+    if case.trained and (case.r2_now > 0.3 or _starts_well(case, op)):
+        return
+    squash = [o for o in ops if o.kind in trace.SQUASH and o.index <= op.index]
+    names = ", ".join(dict.fromkeys(o.where for o in squash if o.where))
+    kind = squash[0].kind.strip("_") if squash else "the activation"
+    case.find(
+        "signal.common-mode",
+        "error" if relative < limit / 2 else "warning",
+        {
+            "statistic": "signal ratio at the code over that of the input",
+            "value": relative,
+            "threshold": limit,
+            "where": str(op),
+            "signal ratio of the code": ratio,
+            "signal ratio of the input": own,
+        },
+        "Not saturation and not identical data: the inputs differ, the units are off "
+        "their plateaus, but each layer adds an offset that all inputs share.",
+        f"replace {kind} by nn.ReLU() in the encoder ({names or 'all layers'}) with He "
+        "initialisation, or put nn.BatchNorm before it",
+        "The signal ratio at the code rises above 0.3 before training.",
+    )
+
+
+def _starts_well(case, op):
+    """Tell whether new first weights give the inputs different codes."""
+    with case.program.trial(True), torch.no_grad():
+        fresh_start(case.program.model)
+        _, ops = trace.follow(case.program, case.source, case.size)
+    values = next(o.out for o in ops if o.index == op.index)
+    own = min(1.0, trace.spread(main_tensor(case.source).float()))
+    return trace.spread(values) / own >= case.limits["signal.ratio"]

@@ -1,0 +1,301 @@
+"""The size of the steps, judged against other sizes on the same images."""
+
+import math
+
+import torch
+
+from . import arms, trace
+from . import sample as samples
+
+CODES = ("step.too-large", "step.too-small", "step.nonfinite")
+
+
+def rate(case):
+    """Return the largest learning rate in use, or None."""
+    rates = [float(g["lr"]) for o in case.program.optimizers for g in o.param_groups]
+    return max(rates, default=None)
+
+
+def check(case):
+    """Run the arms that are needed to judge the user's step."""
+    program = case.program
+    case.arms = {}
+    if case.out is None or case.out.x_hat is None:
+        case.skip("the model raised", *CODES)
+        return
+    if _broken_now(case):
+        return
+    _smallest(case)
+    if program.step is None and program.optimizer is None:
+        case.skip("neither optimizer nor step was given", *CODES)
+    if program.clock.left < 0.1 * program.clock.seconds or not program.clock.seconds:
+        case.skip("no time left", *CODES)
+        return
+    if case.variance < 1e-10:
+        case.skip("the data do not vary", *CODES)
+        return
+    if not getattr(case, "trainable", None):
+        case.skip("no parameter gets a gradient", *CODES)
+        return
+    arms.plan(case)
+    if program.step is None and program.optimizer is None:
+        _without_optimizer(case)
+        return
+    user = case.arms["user"] = arms.run(case, "user")
+    case.did("step.too-large", "step.too-small", "step.nonfinite")
+    works, fails = case.limits["fit.works"], case.limits["fit.fails"]
+    if user.finite and user.r2 >= works:
+        return
+    if case.trained and case.r2_now > works and user.finite and user.r2 > fails:
+        return
+    fresh = False
+    adam = case.arms["adam"] = arms.run(case, "Adam 1e-3", adam=True)
+    if case.trained and adam.r2 < works and program.clock.left > 2:
+        fresh = True
+        adam = arms.run(case, "Adam 1e-3, new weights", adam=True, fresh=True)
+        case.arms["adam fresh"] = adam
+        user = arms.run(case, "user, new weights", fresh=True)
+        case.arms["user fresh"] = user
+        if user.finite and user.r2 >= works:
+            return
+    if adam.r2 < works and program.clock.left > 1.5:
+        case.arms["recon"] = arms.run(
+            case, "Adam 1e-3, reconstruction alone", adam=True, recon=True, fresh=fresh
+        )
+    if adam.r2 < works and case.arms.get("recon") and program.clock.left > 1:
+        case.arms["reference"] = arms.reference(case)
+    _without(case, fresh)
+    if not program.optimizers:
+        return
+    low = case.arms["lr/10"] = arms.run(case, "lr/10", factor=0.1, fresh=fresh)
+    high = None
+    if low.r2 < works <= adam.r2 and program.clock.left > 1.5:
+        arm = case.arms["lr/100"] = arms.run(case, "lr/100", factor=0.01, fresh=fresh)
+        low = max(low, arm, key=lambda a: a.r2)
+    if user.finite and program.clock.left > 1.5:
+        high = case.arms["lr*10"] = arms.run(case, "lr*10", factor=10.0, fresh=fresh)
+    _judge(case, user, adam, low, high)
+
+
+def _without(case, fresh):
+    """Try the user's step without weight decay and without dropout, if it has them."""
+    program = case.program
+    groups = [g for o in program.optimizers for g in o.param_groups]
+    if any(g.get("weight_decay", 0) > 1e-3 for g in groups) and program.clock.left > 2:
+        name = "weight_decay=0"
+        case.arms[name] = arms.run(case, name, fresh=fresh, without="decay")
+    drops = [m for m in program.model.modules()
+             if isinstance(m, torch.nn.modules.dropout._DropoutNd)]  # fmt: skip
+    if any(m.p > 0.3 for m in drops) and program.clock.left > 2:
+        name = "nn.Dropout(p=0)"
+        case.arms[name] = arms.run(case, name, fresh=fresh, without="dropout")
+
+
+def _smallest(case):
+    """Report a batch that is too small for the model or the loss."""
+    program, batch = case.program, case.sample.smallest
+    size = len(samples.main_tensor(batch))
+    if size >= min(4, case.size) or len(case.sample.sizes) < 2:
+        return
+    value, text = float("nan"), ""
+    try:
+        with program.trial(True):
+            source, goal = program.pair(batch)
+            out = program.forward(source)
+            loss = program.loss_of(out.raw, goal)
+            if loss.requires_grad:
+                loss.backward()
+            value = float(loss)
+            grads = [p.grad for p in program.model.parameters() if p.grad is not None]
+            if not all(torch.isfinite(g).all() for g in grads):
+                value = float("nan")
+    except Exception as problem:
+        text = f"{type(problem).__name__}: {problem}"
+    if math.isfinite(value):
+        return
+    case.find(
+        "step.nonfinite",
+        "error",
+        {
+            "statistic": "loss and gradients of the smallest batch",
+            "value": text[:160] or value,
+            "threshold": "finite",
+            "where": f"a batch of {size}, forward in training mode",
+        },
+        "Not the data and not the step size: larger batches of the same data are "
+        "finite; a statistic over the batch does not exist for so few samples.",
+        "loader = DataLoader(data, batch_size=..., shuffle=True, drop_last=True)"
+        "  # or add 1e-5 to the variance, and use unbiased=False",
+        "The loss is finite for the last, smallest batch.",
+    )
+
+
+def _without_optimizer(case):
+    adam = case.arms["adam"] = arms.run(case, "Adam 1e-3", adam=True)
+    if adam.r2 < case.limits["fit.works"] and case.program.clock.left > 1:
+        case.arms["recon"] = arms.run(
+            case, "Adam 1e-3, reconstruction alone", adam=True, recon=True
+        )
+
+
+def _judge(case, user, adam, low, high):
+    limits, lr = case.limits, rate(case)
+    best = max((a for a in (adam, low, high) if a), key=lambda a: a.r2)
+    works, fails = limits["fit.works"], limits["fit.fails"]
+    if not user.finite and not user.trouble:
+        calmer = low.finite or adam.finite
+        if not (calmer and not low.finite):
+            _nonfinite(case, user, severe=not calmer)
+    large = not user.finite and (low.finite or adam.finite)
+    large = large or (
+        user.r2 < fails and low.r2 >= max(0.5 * works, 2 * user.r2, fails)
+    )
+    falls = user.drop > 0.02 * abs(user.losses[0]) if user.losses else False
+    large = large or (
+        user.update > limits["step.large"]
+        and user.r2 < fails
+        and adam.r2 >= works
+        and not (falls and high and high.r2 > user.r2 + 0.1)
+    )
+    calm = case.arms.get("weight_decay=0")
+    large = large and not (calm and calm.r2 >= works)  # the decay, not the step
+    table = {a.name: round(a.r2, 3) for a in (user, low, high, adam) if a}
+    kind = type(case.program.optimizers[0]).__name__
+    evidence = {
+        "where": f"{kind}, lr={lr:g}",
+        "R² on 16 images by arm": table,
+        "update-to-weight ratio": user.update,
+    }
+    if large and not user.trouble:
+        good = min(1e-3, lr / 100)
+        if low.r2 >= works:
+            good = lr / 10 if low.name == "lr/10" else lr / 100
+        case.find(
+            "step.too-large",
+            "error",
+            {
+                "statistic": f"R² after {user.steps} steps on 16 images",
+                "value": user.r2,
+                "threshold": fails,
+                **evidence,
+            },
+            "Not the network and not the loss: the same weights, data and loss reach "
+            f"{best.r2:.2f} with {best.name}.",
+            f"optimizer = torch.optim.{kind}(model.parameters(), lr={good:.1g})"
+            f"  # now {lr:g}",
+            "The loss falls in most steps, and the updates are below a hundredth of "
+            "the "
+            "weights.",
+        )
+        return
+    drop = max((a.drop for a in (adam, high) if a and a.finite), default=0.0)
+    share = user.drop / drop if drop > 0 else 1.0
+    case.measured["step.progress"] = share
+    faster = high is not None and high.finite and high.drop > 3 * max(user.drop, 0)
+    rises = bool(user.losses) and user.drop < -0.02 * abs(user.losses[0])
+    slow = share < limits["step.progress"] and best.r2 >= fails and not rises
+    if slow and (faster or user.update < limits["step.small"]):
+        sgd = kind == "SGD" and not (high and high.r2 >= works)
+        remedy = "optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)"
+        if not sgd:
+            remedy = f"optimizer = torch.optim.{kind}(model.parameters(), "
+            remedy += f"lr={lr * 10 if high and high.r2 >= works else 1e-3:.1g})"
+        case.find(
+            "step.too-small",
+            "error",
+            {
+                "statistic": f"fall of the loss in {user.steps} steps, of the best",
+                "value": share,
+                "threshold": limits["step.progress"],
+                **evidence,
+            },
+            "Not a dead signal: the same weights and data learn at once with "
+            f"{best.name} (R² {best.r2:.2f}).",
+            f"{remedy}  # now lr={lr:g}",
+            "The loss falls visibly within the first hundred steps.",
+        )
+
+
+def _nonfinite(case, arm, severe):
+    at = len(arm.losses)
+    case.find(
+        "step.nonfinite",
+        "error",
+        {
+            "statistic": "step at which the loss stops being finite",
+            "value": at,
+            "threshold": "none",
+            "where": first_nonfinite(case, at),
+            "last losses": [float(f"{v:.4g}") for v in arm.losses[-4:]],
+        },
+        "Not the data: they are finite."
+        + (
+            " A smaller step does not help." if severe else " A smaller step avoids it."
+        ),
+        "torch.autograd.set_detect_anomaly(True)  # then mend the named operation"
+        if severe
+        else f"lower the learning rate from {rate(case):g}; clip with "
+        "nn.utils.clip_grad_norm_(model.parameters(), 1.0)",
+        "Loss and gradients stay finite for a whole epoch.",
+    )
+
+
+def first_nonfinite(case, steps):
+    """Name the layer and the direction in which NaN or Inf first appears."""
+    program, batch = case.program, arms.few(case)
+    with program.trial(True):
+        for _ in range(max(0, steps - 1)):
+            try:
+                program.run_step(batch)
+            except Exception:
+                break
+        for name, p in program.model.named_parameters():
+            if p.grad is not None and not torch.isfinite(p.grad).all():
+                return f"backward, {name}"
+        source, _ = program.pair(batch)
+        try:
+            _, ops = trace.follow(program, source, arms.COUNT)
+        except Exception:
+            return "forward"
+        for op in ops:
+            if not torch.isfinite(op.out).all():
+                return f"forward, {op}"
+    return "the loss"
+
+
+def _broken_now(case):
+    """Report a forward pass that is already NaN or Inf on finite data."""
+    case.did("step.nonfinite")
+    if case.has("data.nonfinite"):
+        return True
+    broken = [n for n, p in case.program.model.named_parameters()
+              if not torch.isfinite(p).all()]  # fmt: skip
+    bad = next((o for o in case.ops if not torch.isfinite(o.out).all()), None)
+    if not broken and bad is None:
+        return False
+    losses = next((v for k, v in case.history.items() if "loss" in k), [])
+    first = next((i for i, v in enumerate(losses) if not math.isfinite(v)), None)
+    case.find(
+        "step.nonfinite",
+        "error",
+        {
+            "statistic": "parameters with NaN or Inf",
+            "value": len(broken),
+            "threshold": 0,
+            "where": f"forward, {bad}" if bad else broken[0],
+            "first epoch": "not recorded" if first is None else first + 1,
+        },
+        "Not the data: they are finite."
+        + (
+            " The weights themselves are broken."
+            if broken
+            else " The weights are, too."
+        ),
+        "start again from new weights with a tenth of the learning rate "
+        "and nn.utils.clip_grad_norm_(model.parameters(), 1.0)"
+        if broken
+        else f"keep the values finite in {bad}: a floor in a division or logarithm, a "
+        "ceiling before exp",
+        "Every parameter and the loss stay finite for a whole epoch.",
+    )
+    return True

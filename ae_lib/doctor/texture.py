@@ -1,0 +1,177 @@
+"""The grain of the output: periodic artefacts and missing detail."""
+
+import math
+
+import torch
+
+from . import arms
+from .sample import main_tensor
+
+
+def checkerboard(case):
+    """Look for power at the period of a strided transposed convolution."""
+    layers = [
+        (n, m)
+        for n, m in case.program.model.named_modules()
+        if isinstance(m, torch.nn.ConvTranspose2d) and max(m.stride) > 1
+    ]
+    shape = case.picture_shape
+    if not layers or shape is None or shape[2] in (1, 3, 4):
+        return
+    case.did("decoder.checkerboard")
+    uneven = [(n, m) for n, m in layers if any(
+        k % s for k, s in zip(m.kernel_size, m.stride, strict=True))]  # fmt: skip
+    x_hat = case.reconstruct(case.source)
+    if x_hat is None or x_hat.shape[1] != torch.Size(shape).numel():
+        return
+    energy, peak = nyquist(x_hat.reshape(-1, *shape))
+    own, common = nyquist(case.flat.reshape(-1, *shape))
+    case.measured["checkerboard"] = {"output": energy, "peak": peak, "target": own}
+    limits = case.limits
+    if not uneven or energy < max(limits["checker.energy"], 1.5 * own):
+        return
+    if peak < max(limits["checker.peak"], 2 * common):
+        return
+    name, m = uneven[-1]
+    k, s = m.kernel_size[0], m.stride[0]
+    case.find(
+        "decoder.checkerboard",
+        "warning" if case.trained else "info",
+        {
+            "statistic": "share of the output's power that alternates pixel by pixel",
+            "value": energy,
+            "threshold": max(limits["checker.energy"], 1.5 * own),
+            "where": name,
+            "power there over that of the next lower frequencies": peak,
+            "kernel": k,
+            "stride": s,
+            "share in the targets": own,
+        },
+        "Not texture: the targets have no peak there, and a kernel of "
+        f"{k} with stride {s} covers the pixels unevenly.",
+        f"model.{name} = nn.ConvTranspose2d({m.in_channels}, {m.out_channels}, "
+        f"kernel_size={2 * s}, stride={s}, padding={s // 2})"
+        "  # or nn.Upsample and a convolution",
+        "The alternating share falls to that of the targets.",
+    )
+
+
+def nyquist(images):
+    """Return (share, peak) of the power that alternates from pixel to pixel.
+
+    The share is of the whole variance; the peak is over the mean power at 0.6 to 0.9
+    of that frequency. The stronger of the two axes counts.
+    """
+    v = images.double()
+    h, w = v.shape[-2] // 2 * 2, v.shape[-1] // 2 * 2
+    v = v[..., :h, :w] - v[..., :h, :w].mean((-2, -1), keepdim=True)
+    down = torch.hann_window(h, periodic=True, dtype=torch.double, device=v.device)
+    across = torch.hann_window(w, periodic=True, dtype=torch.double, device=v.device)
+    power = torch.fft.fft2(v * down[:, None] * across).abs().square()
+    power = power.flatten(0, -3).mean(0)
+
+    def line(p):
+        low = p[:, : max(2, p.shape[1] // 8)].sum(1)
+        n = len(low)
+        band = low[int(0.3 * n) : max(int(0.45 * n), int(0.3 * n) + 1)].mean()
+        top = low[n // 2]
+        return (top / low.sum().clamp(min=1e-30)).item(), (top / (band + 1e-30)).item()
+
+    return max(line(power), line(power.T))
+
+
+def fine(images):
+    """Return images less their 3 x 3 blur: the finest detail."""
+    v = images.double()
+    padded = torch.nn.functional.pad(v, (1, 1, 1, 1), mode="replicate")
+    return v - torch.nn.functional.avg_pool2d(padded, 3, 1)
+
+
+def blurry(case):
+    """Ask whether the finest detail is missing, and whether it is what is missing."""
+    shape = case.picture_shape
+    if not case.trained or shape is None or not math.isfinite(case.r2_now):
+        case.skip("the model is untrained", "fit.blurry")
+        return
+    case.did("fit.blurry")
+    x_hat = case.reconstruct(case.source)
+    if x_hat is None or x_hat.shape != case.flat.shape or shape[2] in (1, 3, 4):
+        return
+    ours, theirs = x_hat.reshape(-1, *shape), case.flat.reshape(-1, *shape)
+    detail = fine(theirs)
+    power = detail.square().mean().item()
+    share = fine(ours).square().mean().item() / max(power, 1e-15)
+    missing = (fine(ours) - detail).square().mean().item()
+    total = (ours - theirs).double().square().mean().item()
+    visible = power / max(case.variance, 1e-12)
+    case.measured["detail"] = {
+        "survives": share,
+        "of the error": missing / max(total, 1e-15),
+        "of the variance": visible,
+    }
+    limits = case.limits
+    if case.r2_now < limits["blur.r2"] or share > limits["blur.detail"]:
+        return
+    least = 0.5 * limits["blur.error"]
+    if missing < least * total or visible < limits["blur.visible"]:
+        return
+    able = _memorised_detail(case, shape)
+    case.measured["detail"]["16 images fitted"] = able
+    unable = able is not None and able[0] < limits["blur.able"]
+    unable = unable and visible > 3 * limits["blur.visible"]
+    unable = unable and able[1] > max(0.7, able[0] + 0.5)
+    unable = unable and share < 0.5 * limits["blur.detail"]
+    mostly = missing > limits["blur.most"] * total and visible > 0.1
+    if not unable and missing < limits["blur.error"] * total:
+        return
+    case.find(
+        "fit.blurry",
+        "warning" if unable or mostly else "info",
+        {
+            "statistic": "share of the finest detail that survives",
+            "value": share,
+            "threshold": limits["blur.detail"],
+            "where": "output",
+            "share of the error": missing / total,
+            "after fitting 16 images alone": "not tried" if able is None else able,
+            "R²": case.r2_now,
+        },
+        f"Not a failed fit: R² is {case.r2_now:.2f}; what is missing is the fine "
+        f"detail, "
+        "for which squared error hardly charges.",
+        "loss = F.l1_loss(x_hat, x)  # and no smoothing in the last layers; a larger "
+        "code",
+        "The share of fine detail rises above a half.",
+    )
+
+
+def _memorised_detail(case, shape):
+    """Return the R² of fine detail and of the rest after fitting 16 images.
+
+    A decoder that could draw the detail draws it once nothing else is asked; None
+    without the time for it.
+    """
+    program, batch = case.program, arms.few(case)
+    if program.clock.left < 4 or not getattr(case, "trainable", None):
+        return None
+    stop = program.clock.spent + 3
+    with program.trial(True):
+        step = arms.adam_step(case, True)
+        for _ in range(300):
+            step(batch)
+            if program.clock.spent > stop:
+                return None  # too few steps to judge by
+        program.model.eval()
+        source, goal = program.pair(batch)
+        with torch.no_grad():
+            ours = program.image(program.forward(source).x_hat).float()
+        theirs = program.move(main_tensor(goal)).float()
+    ours, theirs = (v.reshape(-1, *shape).double() for v in (ours, theirs))
+    fine_r2 = r2(fine(ours), fine(theirs))
+    return fine_r2, r2(ours - fine(ours), theirs - fine(theirs))
+
+
+def r2(ours, theirs):
+    """Return R² over the mean of the images."""
+    base = (theirs - theirs.mean(0)).square().mean().item()
+    return 1 - (ours - theirs).square().mean().item() / max(base, 1e-15)
