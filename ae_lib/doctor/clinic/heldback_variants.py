@@ -190,7 +190,7 @@ def hole_almost_as_large_as_the_picture(seed, fixed):
 
     After a question on cutout with its size given in the wrong unit.
     """
-    x = grey(448, seed)
+    x, _ = digits(448, seed, size=20)
     size = 6 if fixed else 19
     model = dense((1, 20, 20), (128,), 24, act=nn.ELU)
 
