@@ -6,7 +6,6 @@ from torch import nn
 
 from ae_lib.doctor.clinic import measures
 from ae_lib.doctor.clinic.heldback_material import (
-    blobs,
     by_column,
     cells,
     grey,

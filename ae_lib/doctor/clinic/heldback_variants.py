@@ -9,7 +9,6 @@ from ae_lib.doctor.clinic.heldback_material import (
     blobs,
     by_column,
     cells,
-    grey,
     spectra,
 )
 from ae_lib.doctor.clinic.material import digits, loader
