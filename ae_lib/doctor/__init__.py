@@ -35,6 +35,7 @@ STAGES = (
     signals.check,
     steps.check,
     signals.confirm,
+    wiring.confirm,
     vae.check,
     jacobians.check,
     capacity.check,

@@ -3,6 +3,7 @@
 import torch
 
 from . import trace
+from .arms import fresh_start
 from .sample import main_tensor
 
 
@@ -29,27 +30,17 @@ def linear(case):
     ends = [o for o in case.ops if o.bends and o.index > heavy[-1].index]
     stop = heavy[-1].index
 
-    def part(index):
-        def run(x):
-            with case.program.trial(False), torch.no_grad():
-                _, ops = trace.follow(case.program, x, len(x))
-            return next(o.out for o in ops if o.index == index).flatten(1)
-
-        return run
-
     try:
-        a, b = source, source.roll(1, 0)
-        encoder = affinity(part(op.index), a, b)
-        whole = affinity(part(stop), a, b)
+        whole = affinity(_until(case, stop), source, source.roll(1, 0))
     except Exception:
         return
     if not whole < case.limits["linear.error"]:
         return
     bends = [o for o in case.ops if o.bends and o not in ends]
+    if bends and case.trained and not _affine_anew(case, stop):
+        return  # what training made of it, not how it is built
     plain = not bends and len(heavy) <= 2
     severity = "info" if plain else "warning"
-    if bends and case.trained and case.r2_now > 0.3:
-        severity = "info"
     case.find(
         "signal.linear",
         severity,
@@ -68,4 +59,23 @@ def linear(case):
         f"layers",
         "The departure rises above 0.05, and the error falls below PCA's.",
     )
-    case.measured["encoder affinity"] = encoder
+
+
+def _until(case, index, fresh=False):
+    """Return the model up to an op as a function of its input, in evaluation mode."""
+
+    def run(x):
+        with case.program.trial(False), torch.no_grad():
+            if fresh:
+                fresh_start(case.program.model)
+            _, ops = trace.follow(case.program, x, len(x))
+        return next(o.out for o in ops if o.index == index).flatten(1)
+
+    return run
+
+
+def _affine_anew(case, index):
+    """Tell whether the model is affine from new first weights as well."""
+    source = main_tensor(case.source)
+    again = affinity(_until(case, index, True), source, source.roll(1, 0))
+    return again < case.limits["linear.error"]

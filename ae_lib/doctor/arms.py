@@ -48,6 +48,17 @@ def few(case):
     return samples.cut(case.batch, COUNT)
 
 
+def as_served(case):
+    """Return the 16 images, repeated to the user's batch size if the loss is a sum.
+
+    The gradient of a sum, and with it the step, grows with the batch.
+    """
+    if not case.sums:
+        return few(case)
+    size = sorted(case.sample.sizes)[len(case.sample.sizes) // 2]
+    return samples.repeat(few(case), max(1, round(size / COUNT)))
+
+
 def fresh_start(model):
     """Draw new weights wherever a layer knows how."""
     for module in model.modules():
@@ -81,10 +92,12 @@ def adam_step(case, recon_only):
     return step
 
 
-def run(case, name, *, factor=1.0, adam=False, recon=False, fresh=False, without=""):
+def run(
+    case, name, *, factor=1.0, adam=False, recon=False, fresh=False, without="", times=1
+):
     """Run one arm within its share of the time and return an `Arm`."""
     program, arm = case.program, Arm(name)
-    batch = few(case)
+    batch = as_served(case)
     begin = program.clock.spent
     with program.trial(True):
         if fresh:
@@ -104,8 +117,9 @@ def run(case, name, *, factor=1.0, adam=False, recon=False, fresh=False, without
         ratios = []
         try:
             step = adam_step(case, recon) if adam else program.run_step
-            while arm.steps < case.arm_steps:
-                if arm.steps >= 10 and program.clock.spent - begin > case.arm_seconds:
+            while arm.steps < times * case.arm_steps:
+                spent = program.clock.spent - begin
+                if arm.steps >= 10 and spent > times * case.arm_seconds:
                     break
                 watch = arm.steps < 4
                 before = [p.detach().clone() for p in heavy] if watch else []
@@ -178,13 +192,14 @@ def reference(case):
 def plan(case):
     """Set how many steps, and how long, every arm may take."""
     program = case.program
-    begin = program.clock.spent
-    with program.trial(True):
-        try:
-            for _ in range(2):
-                program.run_step(few(case))
-        except Exception as problem:
-            case.step_trouble = f"{type(problem).__name__}: {problem}"
+    begin, losses = program.clock.spent, []
+    for batch in (few(case), samples.repeat(few(case), 2)):
+        with program.trial(True):
+            try:
+                losses.append(program.run_step(batch))
+            except Exception as problem:
+                case.step_trouble = f"{type(problem).__name__}: {problem}"
+    case.sums = len(losses) == 2 and 1.5 < losses[1] / (losses[0] or 1.0) < 2.5
     once = max((program.clock.spent - begin) / 2, 1e-4)
     case.arm_seconds = max(0.5, min(2.5, 0.15 * case.program.clock.left))
     case.arm_steps = int(max(30, min(200, case.arm_seconds / once)))

@@ -69,6 +69,7 @@ class Case:
         self.findings, self.checked, self.unchecked = [], [], {}
         self.measured, self.notes, self.pictures = {}, [], {}
         self.forward_trouble = self.loss_trouble = None
+        self.sums = False  # whether the loss grows with the batch, once it is known
 
     def find(self, code, severity, evidence, why_not, remedy, confirm):
         """Add a finding."""
@@ -157,9 +158,23 @@ class Case:
         op = self.code[0]
         return None if op is None else op.out.detach().float().flatten(1)
 
-    @property
+    @cached_property
     def is_vae(self):
-        return self.out is not None and self.out.logvar is not None
+        """Whether mu and logvar are what they are called: named, or sampled from.
+
+        A bare tuple may hold other things, as the codes before and after rounding.
+        """
+        if self.out is None or self.out.logvar is None:
+            return False
+        if not isinstance(self.out.raw, list | tuple):
+            return True
+        outputs, drew = [], False
+        for seed in (0, 1):
+            with self.program.trial(True, seed), torch.no_grad():
+                before = torch.get_rng_state()
+                outputs.append(self.program.forward(self.source).x_hat)
+                drew = not torch.equal(before, torch.get_rng_state())
+        return drew or not torch.equal(*outputs)
 
     @cached_property
     def flat(self):

@@ -57,8 +57,10 @@ def scale(case):
     raises = integers and case.traced is None
     goal = case.t.abs().max().item()
     large = top > limits["scale.large"] and max(deviation, abs(center)) > 3
+    large = large and case.sample.high > limits["scale.large"]  # not the model's own
     if case.x.shape == case.t.shape and not torch.equal(case.x, case.t):
         large = large and goal > limits["scale.large"]  # wide noise is not the scale
+    large = large or (_levels(case) and top >= limits["scale.levels"])
     raw_goal = goal > limits["scale.large"] and case.t.std().item() > 3
     tiny = deviation < limits["scale.small"] and top < 5 * limits["scale.small"]
     tiny = tiny and deviation > 1e-7
@@ -88,6 +90,11 @@ def scale(case):
         remedy,
         "The input's deviation lies between 0.1 and 1, and the first losses fall.",
     )
+
+
+def _levels(case):
+    """Tell whether the data are whole numbers, as pixels are before scaling."""
+    return torch.equal(case.x, case.x.round()) and torch.equal(case.t, case.t.round())
 
 
 def _first_entry(case):

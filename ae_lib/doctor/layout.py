@@ -106,6 +106,8 @@ def check(case):
         case.measured.setdefault("neighbours", list(now))
         best = _better(images, case, now)
         if best is None:
+            if _interlaced(case, images, where):
+                return
             if where == "target" and _scattered(case, images, where):
                 return
             continue
@@ -149,6 +151,47 @@ def _better(images, case, now):
     if remedy is None or best > case.limits["layout.gain"] * here:
         return None
     return (remedy, pair) if best < 0.35 else None
+
+
+def _interlaced(case, images, where):
+    """Report rows that resemble the next but one more than the next.
+
+    Likeness falls with distance in an image; where it comes back, the rows of several
+    pieces lie between each other, because the memory was cut at another width.
+    """
+    pixels = images.double() - images.double().mean(0, keepdim=True)
+    for axis, name in ((2, "down"), (3, "across")):
+        n = pixels.shape[axis]
+        if n < 12:
+            continue
+        near, *far = (_lag(pixels, axis, k) for k in (1, 2, 3, 4))
+        step = max(range(3), key=lambda i: far[i])
+        if far[step] < 0.5 or far[step] < near + 0.1:
+            continue
+        case.find(
+            "data.layout",
+            "error",
+            {
+                "statistic": f"correlation of rows {name}, at distance 1 to 4",
+                "value": [round(v, 3) for v in (near, *far)],
+                "threshold": "falling",
+                "where": where,
+            },
+            f"Not texture: rows at distance {step + 2} are more alike than neighbours, "
+            "in every image.",
+            "cut or fold with x.unfold(...) or x.permute(...) before x.reshape(...)",
+            "The correlation falls with distance, and the picture looks right.",
+        )
+        return True
+    return False
+
+
+def _lag(pixels, axis, k):
+    """Return the correlation of pixels at distance k along an axis."""
+    n = pixels.shape[axis]
+    a, b = pixels.narrow(axis, k, n - k), pixels.narrow(axis, 0, n - k)
+    scale = (a.square().mean() * b.square().mean()).sqrt().item()
+    return (a * b).mean().item() / (scale + 1e-20)
 
 
 def local(images):

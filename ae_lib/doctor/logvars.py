@@ -5,6 +5,7 @@ import math
 import torch
 
 from . import sample as samples
+from .arms import scale_rate
 
 
 def logvar(case):
@@ -14,21 +15,13 @@ def logvar(case):
     values = case.out.logvar.detach().double()
     top = values.abs().max().item()
     low = values.min().item()
-    after, finite = top, True
     program = case.program
-    if (program.step or program.optimizer) and program.clock.left > 2:
-        try:
-            with program.trial(True):
-                for at in range(10):
-                    raw = case.sample.raw[at % len(case.sample.raw)]
-                    value = program.run_step(samples.cut(raw, 64))
-                    now = program.forward(case.source).logvar.detach().double()
-                    after = max(after, now.abs().max().item())
-                    finite = math.isfinite(value) and bool(torch.isfinite(now).all())
-                    if not finite:
-                        break
-        except Exception:
-            after, finite = top, True
+    after, finite = _in_ten_steps(case, top)
+    if top < limit and (not finite or after >= 4 * limit):
+        slow, sound = _in_ten_steps(case, top, 0.03)
+        if sound and slow < limit and program.optimizers:
+            _too_large(case, top, after, finite)
+            return
     case.measured["largest |logvar|"] = [top, after]
     kind = None
     with program.trial(True):
@@ -57,5 +50,50 @@ def logvar(case):
         "logvar = logvar.clamp(-10, 10)  # and check the scale of the data"
         if kind is None
         else "make logvar the output of a plain nn.Linear, without activation",
+        "|logvar| stays below 10 in the first hundred steps.",
+    )
+
+
+def _in_ten_steps(case, top, factor=1.0):
+    """Return (largest |logvar|, whether all stays finite) over ten of the user's steps.
+
+    `factor` scales the learning rate.
+    """
+    program, after = case.program, top
+    if not (program.step or program.optimizer) or program.clock.left < 2:
+        return top, True
+    try:
+        with program.trial(True):
+            scale_rate(program, factor)
+            for at in range(10):
+                raw = case.sample.raw[at % len(case.sample.raw)]
+                value = program.run_step(samples.cut(raw, 64))
+                now = program.forward(case.source).logvar.detach().double()
+                after = max(after, now.abs().max().item())
+                if not (math.isfinite(value) and bool(torch.isfinite(now).all())):
+                    return after, False
+    except Exception:
+        return top, True
+    return after, True
+
+
+def _too_large(case, top, after, finite):
+    """Report a step that throws a sound log-variance out of range."""
+    if case.has("step.too-large"):
+        return
+    lr = max(float(g["lr"]) for o in case.program.optimizers for g in o.param_groups)
+    case.find(
+        "step.too-large",
+        "error",
+        {
+            "statistic": "largest |logvar|, now and within ten steps",
+            "value": [top, after],
+            "threshold": case.limits["vae.logvar"],
+            "where": f"logvar, lr={lr:g}",
+            "finite": finite,
+        },
+        "Not the encoder's start: with a thirtieth of the learning rate the "
+        "log-variance stays where it is.",
+        f"lr = {lr / 100:.1g}  # now {lr:g}",
         "|logvar| stays below 10 in the first hundred steps.",
     )

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from . import sample as samples
 from .program import places
 
 
@@ -96,6 +97,8 @@ def _domain(case, out, goal):
                 (squashed - goal).square().mean() < 0.25 * (mean - goal).square().mean()
             )
         )
+    if not logit and not flat and _mixed(case, value, inside, mean, start):
+        return
     if logit:
         program.link = "logit"
         if not math.isfinite(low) and not math.isfinite(high):
@@ -133,6 +136,41 @@ def _domain(case, out, goal):
         remedy,
         "The loss of a perfect output is below that of every other output.",
     )
+
+
+def _mixed(case, value, perfect, mean, start):
+    """Report terms of which one grows with the batch and another does not.
+
+    The batch is given twice: a mean stays, a sum doubles, whatever the output.
+    """
+    program, growth = case.program, []
+    try:
+        with torch.no_grad():
+            source, target = program.pair(samples.repeat(case.batch, 2))
+            twice = program.forward(source).raw
+            for x_hat in (perfect, mean, start):
+                raw = program.replaced(twice, x_hat=torch.cat([x_hat, x_hat]))
+                growth.append(float(program.loss_of(raw, target)) / float(value(x_hat)))
+    except (RuntimeError, ValueError, ZeroDivisionError):
+        return False
+    low, high = min(growth), max(growth)
+    if not (high > 1.5 and low > 0 and high > 1.15 * low):
+        return False
+    case.find(
+        "loss.scale",
+        "error",
+        {
+            "statistic": "growth of the loss when the batch is given twice",
+            "value": [round(g, 3) for g in growth],
+            "threshold": "the same for every output",
+            "where": "loss of a perfect output, of the mean image, of the model's",
+        },
+        "Not a wrong minimum alone: a mean stays and a sum doubles, so one term is "
+        "summed over the batch and drowns the other, which is averaged.",
+        "penalty = weight * term.mean()  # reduced over the same axes as the error",
+        "Giving the batch twice leaves the loss as it is.",
+    )
+    return True
 
 
 def _edge(case, value, goal):

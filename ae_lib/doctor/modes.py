@@ -14,8 +14,12 @@ def check(case):
     if first is None or again is None or first.shape != case.flat.shape:
         return
     limits = case.limits
+    if not torch.isfinite(first).all():
+        return
     noise = (first - again).square().mean().item() / 2
     scale = min(case.flat.var(0).mean().item(), first.var(0).mean().item() + 1e-12)
+    rounding = (1e-5 * first.abs().max().item()) ** 2
+    scale = max(scale, 100 * rounding)
     share = noise / max(scale, 1e-12)
     case.measured["mode.noise"] = share
     if share > limits["mode.noise"] and not case.is_vae and noise > 1e-9:

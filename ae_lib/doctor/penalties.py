@@ -6,31 +6,25 @@ import torch
 
 from . import sample as samples
 from . import trace
+from .program import fields
 
 
 def penalty(case):
     """Judge a further term: its size, its pull on the code, its path for gradients."""
-    op, _ = case.code
-    if op is None or not hasattr(case, "loss_perfect"):
+    if not hasattr(case, "loss_perfect"):
         return
-    program = case.program
-    maker = torch.Generator().manual_seed(0)
-    with program.trial(True):
-        try:
-            changes = _changes(case, op, maker)
-        except Exception as problem:
-            case.notes.append(f"the code's penalty raised {type(problem).__name__}")
-            return
-    base = changes["as is"]
-    if not math.isfinite(base):
-        return
-    changes = {k: v if math.isfinite(v) else base for k, v in changes.items()}
-    zeroed = changes["zero"]
     gap = abs(case.loss_mean - case.loss_perfect) + 1e-12
-    moved = max(abs(v - base) for v in changes.values()) / gap
-    size = (base - min(changes.values())) / gap
-    case.measured["penalty"] = {"size": size, "moved by code": moved}
-    if moved < 1e-6:
+    for op in codes(case):
+        changes = _all_changes(case, op)
+        if changes is None:
+            continue
+        base, zeroed = changes["as is"], changes["zero"]
+        moved = max(abs(v - base) for v in changes.values()) / gap
+        size = (base - min(changes.values())) / gap
+        case.measured["penalty"] = {"size": size, "moved by code": moved}
+        if moved >= 1e-6:
+            break
+    else:
         return
     case.did("sparse.too-strong", "sparse.inert")
     grads = _pulls(case, op)
@@ -42,7 +36,8 @@ def penalty(case):
     inner = min(changes[name] for name in ("tenth", "fifth", "half"))
     wrong_axis = wrong_axis and inner < zeroed  # a target activity, not a norm
     strong = size > case.limits["sparse.strong"] and share > 1
-    both_signs = case.codes.min().item() < -1e-3 * case.codes.abs().max().item()
+    z = op.out.detach()
+    both_signs = z.min().item() < -1e-3 * z.abs().max().item()
     centred = abs(changes["centred"] - zeroed) < 0.02 * abs(base - zeroed)
     cancels = both_signs and centred and base > zeroed
     inert = share < case.limits["sparse.inert"] or wrong_axis or cancels
@@ -118,6 +113,32 @@ def penalty(case):
         remedy,
         "With a larger weight the share of inactive units grows.",
     )
+
+
+def codes(case):
+    """Return the ops whose result the loss may look at: returned, kept, or the code."""
+    shown = set(map(id, fields(case.out.raw).values()))
+    for module in case.program.model.modules():
+        shown |= {id(v) for v in vars(module).values() if torch.is_tensor(v)}
+    shown -= {id(case.out.x_hat)}
+    found = [op for op in case.ops if id(op.out) in shown]
+    code, _ = case.code
+    return list({op.index: op for op in [*found, code] if op is not None}.values())
+
+
+def _all_changes(case, op):
+    """Return the finite losses of a perfect output for changes of an op's result."""
+    maker = torch.Generator().manual_seed(0)
+    with case.program.trial(True):
+        try:
+            changes = _changes(case, op, maker)
+        except Exception as problem:
+            case.notes.append(f"the code's penalty raised {type(problem).__name__}")
+            return None
+    base = changes["as is"]
+    if not math.isfinite(base):
+        return None
+    return {k: v if math.isfinite(v) else base for k, v in changes.items()}
 
 
 def _value(case, x_hat, op, change, times=1):

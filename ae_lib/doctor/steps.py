@@ -69,6 +69,9 @@ def check(case):
         return
     low = case.arms["lr/10"] = arms.run(case, "lr/10", factor=0.1, fresh=fresh)
     high = None
+    if low.r2 < works <= adam.r2 and program.clock.left > 1.5:
+        arm = case.arms["lr/100"] = arms.run(case, "lr/100", factor=0.01, fresh=fresh)
+        low = max(low, arm, key=lambda a: a.r2)
     if user.finite and program.clock.left > 1.5:
         high = case.arms["lr*10"] = arms.run(case, "lr*10", factor=10.0, fresh=fresh)
     _judge(case, user, adam, low, high)
@@ -154,6 +157,8 @@ def _judge(case, user, adam, low, high):
         and adam.r2 >= works
         and not (falls and high and high.r2 > user.r2 + 0.1)
     )
+    calm = case.arms.get("weight_decay=0")
+    large = large and not (calm and calm.r2 >= works)  # the decay, not the step
     table = {a.name: round(a.r2, 3) for a in (user, low, high, adam) if a}
     kind = type(case.program.optimizers[0]).__name__
     evidence = {
@@ -162,7 +167,9 @@ def _judge(case, user, adam, low, high):
         "update-to-weight ratio": user.update,
     }
     if large and not user.trouble:
-        good = lr / 10 if low.r2 >= works else min(1e-3, lr / 100)
+        good = min(1e-3, lr / 100)
+        if low.r2 >= works:
+            good = lr / 10 if low.name == "lr/10" else lr / 100
         case.find(
             "step.too-large",
             "error",
@@ -185,7 +192,8 @@ def _judge(case, user, adam, low, high):
     share = user.drop / drop if drop > 0 else 1.0
     case.measured["step.progress"] = share
     faster = high is not None and high.finite and high.drop > 3 * max(user.drop, 0)
-    slow = share < limits["step.progress"] and best.r2 >= fails
+    rises = bool(user.losses) and user.drop < -0.02 * abs(user.losses[0])
+    slow = share < limits["step.progress"] and best.r2 >= fails and not rises
     if slow and (faster or user.update < limits["step.small"]):
         sgd = kind == "SGD" and not (high and high.r2 >= works)
         remedy = "optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)"

@@ -25,12 +25,12 @@ def checkerboard(case):
     if x_hat is None or x_hat.shape[1] != torch.Size(shape).numel():
         return
     energy, peak = nyquist(x_hat.reshape(-1, *shape))
-    own, _ = nyquist(case.flat.reshape(-1, *shape))
+    own, common = nyquist(case.flat.reshape(-1, *shape))
     case.measured["checkerboard"] = {"output": energy, "peak": peak, "target": own}
     limits = case.limits
-    if not uneven or energy < max(limits["checker.energy"], 10 * own):
+    if not uneven or energy < max(limits["checker.energy"], 1.5 * own):
         return
-    if peak < limits["checker.peak"]:
+    if peak < max(limits["checker.peak"], 2 * common):
         return
     name, m = uneven[-1]
     k, s = m.kernel_size[0], m.stride[0]
@@ -40,7 +40,7 @@ def checkerboard(case):
         {
             "statistic": "share of the output's power that alternates pixel by pixel",
             "value": energy,
-            "threshold": max(limits["checker.energy"], 10 * own),
+            "threshold": max(limits["checker.energy"], 1.5 * own),
             "where": name,
             "power there over that of the next lower frequencies": peak,
             "kernel": k,
@@ -112,13 +112,17 @@ def blurry(case):
     limits = case.limits
     if case.r2_now < limits["blur.r2"] or share > limits["blur.detail"]:
         return
-    if missing < limits["blur.error"] * total or visible < limits["blur.visible"]:
+    least = 0.5 * limits["blur.error"]
+    if missing < least * total or visible < limits["blur.visible"]:
         return
     able = _memorised_detail(case, shape)
     case.measured["detail"]["16 images fitted"] = able
-    unable = able is not None and able[1] > 0.9 and able[0] < limits["blur.able"]
+    unable = able is not None and able[0] < limits["blur.able"]
+    unable = unable and able[1] > max(0.7, able[0] + 0.5)
     unable = unable and share < 0.5 * limits["blur.detail"]
     mostly = missing > limits["blur.most"] * total and visible > 0.1
+    if not unable and missing < limits["blur.error"] * total:
+        return
     case.find(
         "fit.blurry",
         "warning" if unable or mostly else "info",
@@ -149,7 +153,7 @@ def _memorised_detail(case, shape):
     program, batch = case.program, arms.few(case)
     if program.clock.left < 4 or not getattr(case, "trainable", None):
         return None
-    stop = program.clock.spent + 4
+    stop = program.clock.spent + 3
     with program.trial(True):
         step = arms.adam_step(case, True)
         for _ in range(300):

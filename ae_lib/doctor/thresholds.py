@@ -21,6 +21,9 @@ class Threshold:
 
 THRESHOLDS = {
     "scale.large": Threshold(16.0, CLINIC, "largest |value| a network should be fed"),
+    "scale.levels": Threshold(
+        8.0, CLINIC, "largest whole number in data that were never scaled"
+    ),
     "scale.small": Threshold(0.02, CLINIC, "smallest deviation of useful input"),
     "order.ratio": Threshold(
         4.0, CLINIC, "variance of batch means over what shuffling gives"
@@ -135,7 +138,7 @@ THRESHOLDS = {
         0.3, CLINIC, "R² a linear denoiser reaches, component by component"
     ),
     "contractive.error": Threshold(
-        0.2, CLINIC, "relative spread of penalty over squared Jacobian norm"
+        0.05, CLINIC, "relative spread of penalty over squared Jacobian norm"
     ),
     "features.scale": Threshold(100.0, CLINIC, "ratio of the largest unit to others"),
 }

@@ -41,6 +41,12 @@ class Op:
     def bends(self):
         return self.kind in SQUASH + RECTIFY
 
+    @property
+    def part(self):
+        """The named part of the model it belongs to, "" for a plain sequence."""
+        first = self.where.split(".")[0]
+        return "" if first.isdigit() else first
+
     def __str__(self):
         return f"{self.where or 'model'} ({self.kind})"
 
@@ -134,10 +140,12 @@ def bottleneck(program, source, size, ops=None, output=None):
     entry = samples_width(source)
     final = output.x_hat
     base = variation(final)
-    narrow = {}
+    narrow, begin = {}, {}
     for op in ops:
-        if op.width < entry and op.width > 0:
-            narrow[op.width] = op  # the last op of each width
+        if 0 < op.width < entry and not _decodes(ops, begin.get(op.width), op):
+            narrow[op.width] = op  # the last op of each width, within the encoder
+            if op.part:
+                begin.setdefault(op.width, op)
     last = max((op.index for op in ops if op.weighted), default=-1)
     choices = [op for _, op in sorted(narrow.items()) if op.index < last][:8]
     for op in choices:
@@ -151,6 +159,14 @@ def bottleneck(program, source, size, ops=None, output=None):
     heavy = [op for op in choices if _has_weight_before(ops, op)]
     heavy = [op for op in heavy if op.width > 1]
     return (heavy[0], False) if heavy else (None, False)
+
+
+def _decodes(ops, code, op):
+    """Tell whether `op` lies beyond a weighted layer of another part of the model."""
+    if code is None:
+        return False
+    between = [o for o in ops if code.index < o.index <= op.index]
+    return any(o.weighted and o.part not in ("", code.part) for o in between)
 
 
 def _has_weight_before(ops, op):

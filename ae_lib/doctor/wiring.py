@@ -116,10 +116,12 @@ def _cut_off(case, params, recon, graph, used, silent, loss):
             threshold=1,
         )
         return
-    lost = []
+    lost, case.unreached = [], []
     for name, p in params.items():
         if not p.requires_grad or not p.numel():
             continue
+        if p.ndim > 1 and id(p) in used and id(p) not in graph:
+            case.unreached.append(name)
         if id(p) in recon and (id(p) not in silent or p.ndim < 2):
             continue
         if id(p) not in used and p.ndim > 1:
@@ -128,6 +130,8 @@ def _cut_off(case, params, recon, graph, used, silent, loss):
             effect = _effect(case, p)
         if effect > case.limits["gradient.share"]:
             lost.append((name, effect, id(p) in graph))
+    if all(row[2] for row in lost) and _input_reached(case):
+        return  # another term trains them, and the code passes the gradient on
     if any(id(params[name]) in recon for name, *_ in lost):
         asleep = _silent_anew(case)
         lost = [row for row in lost if row[0] in asleep]
@@ -149,6 +153,42 @@ def _cut_off(case, params, recon, graph, used, silent, loss):
         f"let the gradient through after {name.rsplit('.', 1)[0]}: drop .detach() / "
         ".data / no_grad there",
         threshold=case.limits["gradient.share"],
+    )
+
+
+def _input_reached(case):
+    """Tell whether a gradient of the output reaches the input."""
+    source = case.source
+    if not torch.is_tensor(source) or not source.is_floating_point():
+        return False
+    with case.program.trial(True):
+        x = case.program.move(source).detach().clone().requires_grad_()
+        x_hat = case.program.forward(x).x_hat
+        if not x_hat.requires_grad:
+            return False
+        (grad,) = torch.autograd.grad(x_hat.square().sum(), x, allow_unused=True)
+    return grad is not None and bool(grad.any())
+
+
+def confirm(case):
+    """Report layers without a path for gradients where no arm could fit 16 images.
+
+    Their effect on the output may be nil at the start, as where all codes are rounded
+    to one, so that only the failure tells that they are needed.
+    """
+    lost, arms = getattr(case, "unreached", []), getattr(case, "arms", {})
+    best = max((a.r2 for a in arms.values() if a.name != "reference model"), default=1)
+    if not lost or best > case.limits["fit.fails"] or case.has("wiring.no-gradient"):
+        return
+    _no_gradient(
+        case,
+        "layers that run and are not in the graph of the loss",
+        len(lost),
+        ", ".join(lost[:4]) + (" …" if len(lost) > 4 else ""),
+        "Not the step: no step size fits 16 images. These layers run, and the loss has "
+        "no path back to them, as after argmin, rounding or .detach().",
+        "z = z + (quantised - z).detach()  # the straight-through estimate",
+        threshold=0,
     )
 
 
