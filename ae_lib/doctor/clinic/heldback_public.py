@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ae_lib.doctor.clinic.heldback_data import strided
 from ae_lib.doctor.clinic.heldback_material import by_column, cells, each_column
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, standardise
 from ae_lib.doctor.clinic.measures import train
@@ -50,7 +51,7 @@ def scans_in_their_own_units(seed, fixed):
     """
     unit = patches(384, seed)[:, :1]
     x = standardise(unit) if fixed else 3000 * unit - 1000
-    model = conv((1, 16, 16), 24, act=nn.ELU, last=None)
+    model = dense((1, 16, 16), (96,), 24, act=nn.Tanh, last=None)
     data = loader(x, batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model)}
 
@@ -92,7 +93,7 @@ def corruption_overwritten(seed, fixed):
     return {**case, "optimizer": adam(model), "judge": [(noisy, x)]}
 
 
-@faulty("data.layout", steps=200, bar=0.75)
+@faulty("data.layout", steps=200, bar=0.69)
 def colours_reshaped_to_the_front(seed, fixed):
     """Reshape (N, height, width, 3) to (N, 3, height, width): colours mix.
 
@@ -100,7 +101,7 @@ def colours_reshaped_to_the_front(seed, fixed):
     """
     stored = scenes(448, seed)[0].permute(0, 2, 3, 1).contiguous()
     x = stored.permute(0, 3, 1, 2) if fixed else stored.reshape(-1, 3, 16, 16)
-    model = conv((3, 16, 16), 16, act=nn.ELU)
+    model = strided(3, 3, act=nn.ELU)
     data = loader(x.contiguous(), batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 

@@ -33,7 +33,7 @@ class Listed(nn.Module):
         return self.up(self.encode(x))
 
 
-@faulty("wiring.unoptimised", steps=300, bar=0.55)
+@faulty("wiring.unoptimised", steps=300, bar=0.3)
 def layers_in_a_list(seed, fixed):
     """Append the layers of the encoder to a list, which nn.Module does not see.
 
@@ -89,7 +89,7 @@ def loop(optimizer, clear):
     return step
 
 
-@faulty("wiring.zero-grad", steps=200, bar=0.4)
+@faulty("wiring.zero-grad", steps=500, bar=0.4)
 def gradients_never_cleared(seed, fixed):
     """Leave zero_grad out: the loss falls, rises, falls and rises.
 
