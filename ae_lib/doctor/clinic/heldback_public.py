@@ -16,12 +16,10 @@ from ae_lib.doctor.clinic.parts import adam, conv, conv_vae, dense, kl
 from ae_lib.doctor.clinic.program import faulty
 
 
+# Source: https://github.com/keras-team/keras/issues/12371
 @faulty("data.nonfinite")
 def a_missing_value_in_a_column(seed, fixed):
-    """Train on a table in which a few measurements are missing.
-
-    Source: https://github.com/keras-team/keras/issues/12371
-    """
+    """Train on a table in which a few measurements are missing."""
     x, _ = cells(seed)
     x = by_column(x)
     x[torch.randperm(len(x))[:6], 4] = 0.0 if fixed else float("nan")
@@ -31,24 +29,20 @@ def a_missing_value_in_a_column(seed, fixed):
 
 
 # With a sigmoid at its end the network cannot reach 255 either: both may be named.
+# Source: https://github.com/keras-team/keras/issues/3642
 @faulty("data.scale", accepts=("output.range",), steps=200, bar=0.4)
 def tutorial_without_the_division(seed, fixed):
-    """Follow a tutorial but leave out the line that divides pixels by 255.
-
-    Source: https://github.com/keras-team/keras/issues/3642
-    """
+    """Follow a tutorial but leave out the line that divides pixels by 255."""
     x, y = digits(640, seed, size=16)
     model = dense((1, 16, 16), (96,), 32)
     data = loader(x if fixed else (255 * x).round(), y, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model)}
 
 
+# Source: https://github.com/microsoft/CNTK/issues/2235
 @faulty("data.scale", measure=each_column, bar=0.4)
 def scans_in_their_own_units(seed, fixed):
-    """Feed scans with values from -1000 to 2000; the output stays near zero.
-
-    Source: https://github.com/microsoft/CNTK/issues/2235
-    """
+    """Feed scans with values from -1000 to 2000; the output stays near zero."""
     unit = patches(384, seed)[:, :1]
     x = standardise(unit) if fixed else 3000 * unit - 1000
     model = dense((1, 16, 16), (96,), 24, act=nn.Tanh, last=None)
@@ -56,12 +50,10 @@ def scans_in_their_own_units(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model)}
 
 
+# Source: https://github.com/aapatel09/handson-unsupervised-learning/issues/6
 @faulty("data.target", steps=250, bar=0.0)
 def noisy_on_both_sides(seed, fixed):
-    """Add the noise once and use the sum as input and as target.
-
-    Source: https://github.com/aapatel09/handson-unsupervised-learning/issues/6
-    """
+    """Add the noise once and use the sum as input and as target."""
     x, _ = digits(768, seed, size=8)
     noisy = x + 0.7 * torch.randn_like(x)
     model = dense((1, 8, 8), (128,), 64, last=None)
@@ -74,12 +66,10 @@ def noisy_on_both_sides(seed, fixed):
     return {**case, "optimizer": adam(model), "judge": [(noisy, x)]}
 
 
+# Source: https://github.com/pkmital/CADL/issues/56
 @faulty("data.target", steps=250, bar=0.0)
 def corruption_overwritten(seed, fixed):
-    """Corrupt the input, and overwrite it by the clean image two lines later.
-
-    Source: https://github.com/pkmital/CADL/issues/56
-    """
+    """Corrupt the input, and overwrite it by the clean image two lines later."""
     x, _ = digits(768, seed, size=8)
     noisy = x + 0.7 * torch.randn_like(x)
     model = dense((1, 8, 8), (128,), 64, act=nn.ELU, last=None)
@@ -93,12 +83,10 @@ def corruption_overwritten(seed, fixed):
     return {**case, "optimizer": adam(model), "judge": [(noisy, x)]}
 
 
+# Source: https://github.com/Selen-Suyue/DensePolicy2D/issues/3
 @faulty("data.layout", steps=200, bar=0.69)
 def colours_reshaped_to_the_front(seed, fixed):
-    """Reshape (N, height, width, 3) to (N, 3, height, width): colours mix.
-
-    Source: https://github.com/Selen-Suyue/DensePolicy2D/issues/3
-    """
+    """Reshape (N, height, width, 3) to (N, 3, height, width): colours mix."""
     stored = scenes(448, seed)[0].permute(0, 2, 3, 1).contiguous()
     x = stored.permute(0, 3, 1, 2) if fixed else stored.reshape(-1, 3, 16, 16)
     model = strided(3, 3, act=nn.ELU)
@@ -106,12 +94,10 @@ def colours_reshaped_to_the_front(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
+# Source: https://github.com/DreamtaleCore/USI3D/issues/3
 @faulty("data.shift", steps=0, bar=0.5)
 def normalised_in_the_test_script(seed, fixed):
-    """Subtract 0.5 and divide by 0.5 in the test script only.
-
-    Source: https://github.com/DreamtaleCore/USI3D/issues/3
-    """
+    """Subtract 0.5 and divide by 0.5 in the test script only."""
     x = patches(448, seed)
     model = conv((3, 16, 16), 24, act=nn.GELU)
     case = {"model": model, "batches": loader(x[:384], seed=seed)}
@@ -121,24 +107,20 @@ def normalised_in_the_test_script(seed, fixed):
     return {**case, "eval_batches": DataLoader(rest, 32)}
 
 
+# Source: https://github.com/mikesj-public/convolutional_autoencoder/pull/9
 @faulty("output.range", bar=0.75)
 def rectified_at_the_end(seed, fixed):
-    """Centre and scale photographs, and end in a ReLU: the lower half is lost.
-
-    Source: https://github.com/mikesj-public/convolutional_autoencoder/pull/9
-    """
+    """Centre and scale photographs, and end in a ReLU: the lower half is lost."""
     x = standardise(patches(448, seed))
     model = conv((3, 16, 16), 32, act=nn.ELU, last=None if fixed else nn.ReLU)
     data = loader(x, batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
+# Source: https://github.com/yzhao062/pyod/issues/314
 @faulty("output.range", bar=0.6)
 def scaler_and_sigmoid(seed, fixed):
-    """Standardise the columns of a table and leave the sigmoid of the default.
-
-    Source: https://github.com/yzhao062/pyod/issues/314
-    """
+    """Standardise the columns of a table and leave the sigmoid of the default."""
     x, y = cells(seed)
     last = None if fixed else nn.Sigmoid
     model = dense((30,), (64, 32), 8, last=last)
@@ -146,12 +128,10 @@ def scaler_and_sigmoid(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
+# Source: https://stackoverflow.com/questions/52441877
 @faulty("output.range", steps=200, bar=0.3)
 def softmax_over_the_pixels(seed, fixed):
-    """End in a softmax over all pixels, as a classifier does over its classes.
-
-    Source: https://stackoverflow.com/questions/52441877
-    """
+    """End in a softmax over all pixels, as a classifier does over its classes."""
     x, _ = digits(640, seed, size=12)
     last = nn.Sigmoid if fixed else lambda: nn.Softmax(1)
     model = dense((144,), (96,), 24, last=last)
@@ -159,13 +139,11 @@ def softmax_over_the_pixels(seed, fixed):
     return {**case, "loss": nn.BCELoss(), "optimizer": adam(model)}
 
 
+# Source: https://github.com/yudi-mars/daisyRec/pull/15
+# Source: https://github.com/NVIDIA-Merlin/models/pull/1175
 @faulty("loss.domain", steps=200, bar=0.65)
 def sigmoid_in_front_of_logits(seed, fixed):
-    """Keep the sigmoid at the end and choose BCEWithLogitsLoss.
-
-    Sources: https://github.com/yudi-mars/daisyRec/pull/15 and
-    https://github.com/NVIDIA-Merlin/models/pull/1175
-    """
+    """Keep the sigmoid at the end and choose BCEWithLogitsLoss."""
     x, _ = digits(512, seed, size=12)
     model = conv((1, 12, 12), 24, act=nn.LeakyReLU)
     loss = nn.BCELoss() if fixed else nn.BCEWithLogitsLoss()
@@ -174,12 +152,10 @@ def sigmoid_in_front_of_logits(seed, fixed):
 
 
 # Drowned by the divergence, the code collapses: that may be named as well.
+# Source: https://github.com/zdebruine/MMVAE/pull/19
 @faulty("loss.scale", accepts=("vae.collapse",), steps=200, bar=0.3)
 def mean_error_beside_a_sum(seed, fixed):
-    """Take the mean of the squared errors and the sum of the divergence.
-
-    Source: https://github.com/zdebruine/MMVAE/pull/19
-    """
+    """Take the mean of the squared errors and the sum of the divergence."""
     x, _ = scenes(448, seed)
     model = conv_vae((3, 16, 16), 12)
 
@@ -195,12 +171,10 @@ def mean_error_beside_a_sum(seed, fixed):
 
 
 # As above: a divergence that is 96 times too heavy also collapses the code.
+# Source: https://github.com/EDAPINENUT/GNTPP/issues/4
 @faulty("loss.scale", accepts=("vae.collapse",), steps=250, bar=0.3)
 def divergence_over_the_whole_tensor(seed, fixed):
-    """Sum the divergence over units and samples, the error over units only.
-
-    Source: https://github.com/EDAPINENUT/GNTPP/issues/4
-    """
+    """Sum the divergence over units and samples, the error over units only."""
     x, _ = digits(960, seed, size=12)
     model = conv_vae((1, 12, 12), 8)
 

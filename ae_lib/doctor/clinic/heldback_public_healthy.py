@@ -13,12 +13,10 @@ from ae_lib.doctor.clinic.parts import kl as divergence
 from ae_lib.doctor.clinic.program import healthy
 
 
+# Source: https://github.com/pytorch/examples/issues/631
 @healthy(steps=100)
 def divergence_that_rises(seed):
-    """Train a VAE whose divergence grows as its code begins to be used.
-
-    Source: https://github.com/pytorch/examples/issues/631
-    """
+    """Train a VAE whose divergence grows as its code begins to be used."""
     x, _ = digits(768, seed, size=12)
     model = dense_vae((1, 12, 12), 128, 10)
     data = loader(x, batch_size=32, seed=seed)
@@ -28,12 +26,10 @@ def divergence_that_rises(seed):
     return case
 
 
+# Source: https://datascience.stackexchange.com/questions/39661
 @healthy(steps=0)
 def validation_below_training(seed):
-    """Drop units while training: the validation loss is the lower one.
-
-    Source: https://datascience.stackexchange.com/questions/39661
-    """
+    """Drop units while training: the validation loss is the lower one."""
     x, _ = digits(768, seed, size=12)
     model = dense((1, 12, 12), (256,), 24, act=nn.ELU)
     model.encoder.insert(3, nn.Dropout(0.3))
@@ -42,24 +38,20 @@ def validation_below_training(seed):
     return {**case, "history": logbook(case, 30, x[640:])}
 
 
+# Source: https://github.com/aimagelab/novelty-detection/issues/5
 @healthy()
 def linear_end_for_pixels(seed):
-    """End linearly for pixels in [0, 1]: a few outputs lie outside, none is harmed.
-
-    Source: https://github.com/aimagelab/novelty-detection/issues/5
-    """
+    """End linearly for pixels in [0, 1]: a few outputs lie outside, none is harmed."""
     model = conv((3, 16, 16), 32, act=nn.ELU, last=None)
     data = loader(patches(448, seed), batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model)}
 
 
+# Source: https://github.com/rll/deepul/issues/12
+# Source: https://github.com/SharifiZarchi/Introduction_to_Machine_Learning/issues/55
 @healthy()
 def cleared_after_the_forward_pass(seed):
-    """Clear the gradients after the loss is computed and before backward.
-
-    Sources: https://github.com/rll/deepul/issues/12 and
-    https://github.com/SharifiZarchi/Introduction_to_Machine_Learning/issues/55
-    """
+    """Clear the gradients after the loss is computed and before backward."""
     x, y = digits(640, seed, size=12)
     model = dense((1, 12, 12), (128,), 24, act=nn.SiLU)
     optimizer = adam(model, 3e-3)
@@ -75,12 +67,10 @@ def cleared_after_the_forward_pass(seed):
     return {"model": model, "batches": data, "optimizer": optimizer, "step": step}
 
 
+# Source: https://github.com/AntixK/PyTorch-VAE/issues/56
 @healthy(steps=200)
 def tiny_weight_that_is_right(seed):
-    """Weigh the divergence with 0.0003, since the error is a mean over 768 values.
-
-    Source: https://github.com/AntixK/PyTorch-VAE/issues/56
-    """
+    """Weigh the divergence with 0.0003, since the error is a mean over 768 values."""
     model = conv_vae((3, 16, 16), 12)
 
     def loss(output, target):
@@ -93,12 +83,10 @@ def tiny_weight_that_is_right(seed):
     return {**case, "optimizer": adam(model, 3e-3)}
 
 
+# Source: https://github.com/eriklindernoren/Keras-GAN/issues/15
 @healthy(steps=0)
 def resize_and_convolve(seed):
-    """Go up by nearest neighbours and convolutions; trained.
-
-    Source: https://github.com/eriklindernoren/Keras-GAN/issues/15
-    """
+    """Go up by nearest neighbours and convolutions; trained."""
     up = [nn.Linear(32, 512), nn.SiLU(), nn.Unflatten(1, (32, 4, 4))]
     up += [nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, 1, 1), nn.SiLU()]
     up += [nn.Upsample(scale_factor=2), nn.Conv2d(16, 3, 3, 1, 1), nn.Sigmoid()]
@@ -117,12 +105,10 @@ class Scaled(AE):
         self.log_sigma = nn.Parameter(torch.zeros(()))
 
 
+# Source: https://github.com/orybkin/sigma-vae-pytorch/issues/10
 @healthy(steps=250)
 def loss_below_zero_by_right(seed):
-    """Minimise a Gaussian negative log-likelihood, which may well be negative.
-
-    Source: https://github.com/orybkin/sigma-vae-pytorch/issues/10
-    """
+    """Minimise a Gaussian negative log-likelihood, which may well be negative."""
     plain = dense((96,), (96,), 12, act=nn.ELU, last=None)
     model = Scaled(plain.encoder, plain.decoder)
 
@@ -135,12 +121,10 @@ def loss_below_zero_by_right(seed):
     return {**case, "optimizer": adam(model, 3e-3)}
 
 
+# Source: https://github.com/CAREamics/careamics/pull/277
 @healthy(steps=250)
 def free_bits(seed):
-    """Let each unit have a little divergence free: no gradient below that floor.
-
-    Source: https://github.com/CAREamics/careamics/pull/277
-    """
+    """Let each unit have a little divergence free: no gradient below that floor."""
     x = by_column(cells(seed)[0])
     model = dense_vae((30,), 64, 6, last=None)
 
@@ -153,12 +137,10 @@ def free_bits(seed):
     return {**case, "loss": loss, "optimizer": adam(model, 3e-3)}
 
 
+# Source: https://github.com/phlippe/uvadlc_notebooks/issues/77
 @healthy(steps=0)
 def code_without_an_activation(seed):
-    """End the encoder in a linear layer, as it should be; trained.
-
-    Source: https://github.com/phlippe/uvadlc_notebooks/issues/77
-    """
+    """End the encoder in a linear layer, as it should be; trained."""
     x, _ = digits(640, seed, size=20)
     model = conv((1, 20, 20), 24, act=nn.GELU)
     case = {"model": model, "batches": loader(x, batch_size=32, seed=seed)}

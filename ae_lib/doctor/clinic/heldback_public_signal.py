@@ -29,12 +29,10 @@ class Positive(AE):
 
 
 # That the weights are all negative is the cause of it: the start may be named too.
+# Source: https://github.com/MollyZhang/Multi-task-TCGA-learning/issues/16
 @faulty("signal.dead-units", accepts=("signal.init-scale",), steps=250, bar=0.3)
 def negative_through_and_through(seed, fixed):
-    """Start from negative weights, so that no ReLU of the code ever opens.
-
-    Source: https://github.com/MollyZhang/Multi-task-TCGA-learning/issues/16
-    """
+    """Start from negative weights, so that no ReLU of the code ever opens."""
     x, _ = digits(640, seed, size=12)
     model = Positive(
         nn.Sequential(nn.Flatten(), nn.Linear(144, 48)),
@@ -49,12 +47,10 @@ def negative_through_and_through(seed, fixed):
 
 
 # Sigmoids fed by such weights are on their plateaus: that may be named as well.
+# Source: https://github.com/aymericdamien/TensorFlow-Examples/pull/169
 @faulty("signal.init-scale", accepts=("signal.saturated",), steps=200, bar=0.4)
 def standard_normal_weights(seed, fixed):
-    """Draw all weights of sigmoid layers from N(0, 1), whatever their width.
-
-    Source: https://github.com/aymericdamien/TensorFlow-Examples/pull/169
-    """
+    """Draw all weights of sigmoid layers from N(0, 1), whatever their width."""
     x, _ = digits(640, seed, size=20)
     model = dense((1, 20, 20), (192,), 64, act=nn.Sigmoid if not fixed else nn.Tanh)
     for layer in model.modules():
@@ -65,24 +61,20 @@ def standard_normal_weights(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model)}
 
 
+# Source: https://github.com/podgorskiy/ALAE/issues/44
 @faulty("signal.linear", steps=400, bar=0.87)
 def layers_without_activations(seed, fixed):
-    """Stack linear layers and forget the activations between them.
-
-    Source: https://github.com/podgorskiy/ALAE/issues/44
-    """
+    """Stack linear layers and forget the activations between them."""
     act = nn.GELU if fixed else nn.Identity
     model = dense((1, 20, 20), (128, 64), 3, act=act, last=None)
     data = loader(blobs(640, seed), batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model)}
 
 
+# Source: https://www.tensorflow.org/api_docs/python/tf/keras/optimizers/Adadelta
 @faulty("step.too-small", steps=600, bar=0.3)
 def adadelta_by_default(seed, fixed):
-    """Use Adadelta with 0.001, the default of one library, where 1.0 was meant.
-
-    Source: https://www.tensorflow.org/api_docs/python/tf/keras/optimizers/Adadelta
-    """
+    """Use Adadelta with 0.001, the default of one library, where 1.0 was meant."""
     x, y = digits(640, seed, size=16)
     model = dense((1, 16, 16), (), 32)
     optimizer = torch.optim.Adadelta(model.parameters(), 1.0 if fixed else 0.001)
@@ -109,6 +101,7 @@ class Softened(Rectified):
 
 
 # The first infinity is this logarithm of zero: that may be named as well.
+# Source: https://github.com/luigibonati/mlcolvar/pull/192
 @faulty(
     "vae.logvar",
     accepts=("step.nonfinite",),
@@ -116,10 +109,7 @@ class Softened(Rectified):
     measure=with_finite_loss,
 )
 def deviation_of_zero(seed, fixed):
-    """Let a ReLU be the standard deviation; its logarithm is minus infinity.
-
-    Source: https://github.com/luigibonati/mlcolvar/pull/192
-    """
+    """Let a ReLU be the standard deviation; its logarithm is minus infinity."""
     plain = dense((30,), (48,), 6, act=nn.ELU, last=None)
     kind = Softened if fixed else Rectified
     model = kind(plain.encoder[:-1], plain.decoder, 48, 6)
@@ -136,12 +126,12 @@ class Hidden(AE):
         return self.decode(h), h
 
 
+# Source: https://discuss.pytorch.org/t/-/81990
 @faulty("sparse.inert", steps=500, measure=measures.quiet_units, bar=0.3)
 def mean_over_the_units(seed, fixed):
     """Average the activity over the units instead of the samples, after a sigmoid.
 
     The sigmoid of a positive number is at least a half, and 0.05 out of reach.
-    Source: https://discuss.pytorch.org/t/81990
     """
     x, _ = digits(640, seed, size=12)
     plain = dense((1, 12, 12), (), 64)
@@ -167,12 +157,10 @@ class Shallow(AE):
         return {"x_hat": self.decode(h), "h": h}
 
 
+# Source: https://github.com/lisa-lab/pylearn2/pull/142
 @faulty("contractive.wrong", measure=true_penalty, bar=0.98)
 def summed_and_then_squared(seed, fixed):
-    """Sum the weights of each unit, then square, in the place of the reverse.
-
-    Source: https://github.com/lisa-lab/pylearn2/pull/142
-    """
+    """Sum the weights of each unit, then square, in the place of the reverse."""
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(144, 24), nn.Sigmoid())
     model = Shallow(encoder, dense((1, 12, 12), (), 24).decoder)
 
@@ -187,13 +175,11 @@ def summed_and_then_squared(seed, fixed):
     return {**case, "loss": loss, "optimizer": adam(model, 3e-3)}
 
 
+# Source: https://github.com/NVIDIA/pix2pixHD/issues/149
+# Source: https://github.com/colemiller94/gatedgan/issues/2
 @faulty("decoder.checkerboard", steps=0, measure=measures.no_grid, bar=-0.3)
 def three_over_two(seed, fixed):
-    """Go up by kernels of three with stride two, which overlap unevenly.
-
-    Sources: https://github.com/NVIDIA/pix2pixHD/issues/149 and
-    https://github.com/colemiller94/gatedgan/issues/2
-    """
+    """Go up by kernels of three with stride two, which overlap unevenly."""
 
     def twice(a, b):
         if fixed:
@@ -209,12 +195,10 @@ def three_over_two(seed, fixed):
     return case
 
 
+# Source: https://github.com/mmeendez8/Autoencoder/issues/2
 @faulty("fit.undertrained", steps=0, bar=0.6)
 def blurred_after_two_epochs(seed, fixed):
-    """Judge the pictures of a small network after two epochs.
-
-    Source: https://github.com/mmeendez8/Autoencoder/issues/2
-    """
+    """Judge the pictures of a small network after two epochs."""
     x, _ = digits(640, seed, size=12)
     model = dense((1, 12, 12), (128, 64), 16)
     case = {"model": model, "batches": loader(x[:512], seed=seed)}
@@ -222,12 +206,10 @@ def blurred_after_two_epochs(seed, fixed):
     return {**case, "history": logbook(case, 80 if fixed else 3, x[512:])}
 
 
+# Source: https://github.com/deeplearning4j/deeplearning4j/issues/1863
 @faulty("code.identity", steps=0, measure=measures.refuses_noise, bar=0.5)
 def more_units_than_inputs(seed, fixed):
-    """Use a code wider than the input, without noise or any penalty.
-
-    Source: https://github.com/deeplearning4j/deeplearning4j/issues/1863
-    """
+    """Use a code wider than the input, without noise or any penalty."""
     x, _ = digits(640, seed, size=8)
     model = dense((64,), (256,), 6 if fixed else 128, act=nn.ELU, last=None)
     data = loader(x.flatten(1), batch_size=32, seed=seed)

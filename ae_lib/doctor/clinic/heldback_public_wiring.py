@@ -33,12 +33,10 @@ class Listed(nn.Module):
         return self.up(self.encode(x))
 
 
+# Source: https://github.com/pytorch/pytorch/issues/715
 @faulty("wiring.unoptimised", steps=300, bar=0.3)
 def layers_in_a_list(seed, fixed):
-    """Append the layers of the encoder to a list, which nn.Module does not see.
-
-    Source: https://github.com/pytorch/pytorch/issues/715
-    """
+    """Append the layers of the encoder to a list, which nn.Module does not see."""
     x, _ = digits(640, seed, size=16)
     model = Listed(fixed)
     data = loader(x, batch_size=32, seed=seed)
@@ -58,12 +56,10 @@ class Sampled(VAE):
         return self.decoder(z), mu, logvar
 
 
+# Source: https://github.com/Unity-Technologies/ml-agents/pull/5546
 @faulty("wiring.no-gradient", steps=250, bar=0.3)
 def drawn_without_the_trick(seed, fixed):
-    """Draw the code from a normal distribution without the reparametrisation.
-
-    Source: https://github.com/Unity-Technologies/ml-agents/pull/5546
-    """
+    """Draw the code from a normal distribution without the reparametrisation."""
     plain = dense((3, 16, 16), (128,), 10, act=nn.ELU)
     model = Sampled(plain.encoder[:-1], plain.decoder, 128, 10)
     model.through = fixed
@@ -89,13 +85,11 @@ def loop(optimizer, clear):
     return step
 
 
+# Source: https://github.com/IBM/aihwkit/issues/446
+# Source: https://github.com/wenet-e2e/wekws/pull/73
 @faulty("wiring.zero-grad", steps=500, bar=0.4)
 def gradients_never_cleared(seed, fixed):
-    """Leave zero_grad out: the loss falls, rises, falls and rises.
-
-    Sources: https://github.com/IBM/aihwkit/issues/446 and
-    https://github.com/wenet-e2e/wekws/pull/73
-    """
+    """Leave zero_grad out: the loss falls, rises, falls and rises."""
     model = dense((96,), (64,), 10, act=nn.Tanh, last=None)
     optimizer = sgd(model, 1.0)
     step = loop(optimizer, "before" if fixed else "never")
@@ -103,12 +97,10 @@ def gradients_never_cleared(seed, fixed):
     return {"model": model, "batches": data, "optimizer": optimizer, "step": step}
 
 
+# Source: https://github.com/cloneofsimo/lora/issues/263
 @faulty("wiring.zero-grad", bar=0.4)
 def cleared_before_the_step(seed, fixed):
-    """Call zero_grad between backward and step, which then moves nothing.
-
-    Source: https://github.com/cloneofsimo/lora/issues/263
-    """
+    """Call zero_grad between backward and step, which then moves nothing."""
     x, y = digits(512, seed, size=12)
     model = conv((1, 12, 12), 16, act=nn.SiLU)
     optimizer = adam(model, 4e-3)
@@ -117,12 +109,10 @@ def cleared_before_the_step(seed, fixed):
     return {"model": model, "batches": data, "optimizer": optimizer, "step": step}
 
 
+# Source: https://cnblogs.com/rabitvision/p/13721067.html
 @faulty("wiring.mode", steps=0, bar=0.4)
 def momentum_in_the_other_sense(seed, fixed):
-    """Give batch norm a momentum of 1e-4: its running statistics hardly move.
-
-    Source: https://cnblogs.com/rabitvision/p/13721067.html
-    """
+    """Give batch norm a momentum of 1e-4: its running statistics hardly move."""
     model = conv((3, 16, 16), 24, norm=True)
     for layer in model.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -152,12 +142,10 @@ class Lazy(nn.Module):
         return self.last(out)
 
 
+# Source: https://github.com/lgvaz/faststyle/issues/5
 @faulty("wiring.bypass", steps=0, measure=code_matters, bar=0.5)
 def lazy_unet(seed, fixed):
-    """Compress by a U-Net, whose outermost skip copies the picture.
-
-    Source: https://github.com/lgvaz/faststyle/issues/5
-    """
+    """Compress by a U-Net, whose outermost skip copies the picture."""
     model = Lazy(not fixed)
     case = {"model": model, "batches": loader(scenes(448, seed)[0], seed=seed)}
     case |= {"optimizer": adam(model, 3e-3)}
