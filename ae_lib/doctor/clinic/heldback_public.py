@@ -130,7 +130,7 @@ def scaler_and_sigmoid(seed, fixed):
 
 # Source: https://stackoverflow.com/questions/52441877
 @faulty("output.range", steps=200, bar=0.3)
-def softmax_over_the_pixels(seed, fixed):
+def shares_of_all_pixels(seed, fixed):
     """End in a softmax over all pixels, as a classifier does over its classes."""
     x, _ = digits(640, seed, size=12)
     last = nn.Sigmoid if fixed else lambda: nn.Softmax(1)

@@ -49,7 +49,7 @@ def negative_through_and_through(seed, fixed):
 # Sigmoids fed by such weights are on their plateaus: that may be named as well.
 # Source: https://github.com/aymericdamien/TensorFlow-Examples/pull/169
 @faulty("signal.init-scale", accepts=("signal.saturated",), steps=200, bar=0.4)
-def standard_normal_weights(seed, fixed):
+def unit_variance_in_wide_layers(seed, fixed):
     """Draw all weights of sigmoid layers from N(0, 1), whatever their width."""
     x, _ = digits(640, seed, size=20)
     model = dense((1, 20, 20), (192,), 64, act=nn.Sigmoid if not fixed else nn.Tanh)
