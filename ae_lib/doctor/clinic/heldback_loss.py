@@ -1,6 +1,5 @@
 """Faults between output and loss: codes output.range, loss.*."""
 
-import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -8,38 +7,6 @@ from ae_lib.doctor.clinic.heldback_material import counts, grey, spectra
 from ae_lib.doctor.clinic.material import digits, loader, table
 from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, dense, kl, stack
 from ae_lib.doctor.clinic.program import faulty
-
-
-class Recurrent(nn.Module):
-    """Encode a sequence at once; the decoder's states are the output."""
-
-    def __init__(self, length, channels, k, read_out):
-        super().__init__()
-        self.reader = nn.Sequential(nn.Flatten(), *stack((length * channels, 64)))
-        self.code = nn.Linear(64, k)
-        self.writer = nn.LSTM(k + 1, 32 if read_out else channels, batch_first=True)
-        self.out = nn.Linear(32, channels) if read_out else nn.Identity()
-
-    def encode(self, x):
-        return self.code(self.reader(x))
-
-    def forward(self, x):
-        z = self.encode(x)[:, None].expand(-1, x.shape[1], -1)
-        clock = torch.linspace(-1, 1, x.shape[1])[None, :, None].expand(len(x), -1, -1)
-        return self.out(self.writer(torch.cat([z, clock], 2))[0])
-
-
-@faulty("output.range", steps=400)
-def states_are_the_output(seed, fixed):
-    """Return the states of an LSTM, which stay within (-1, 1), for values around 3.
-
-    After questions on LSTM autoencoders whose output never leaves (-1, 1).
-    """
-    level, swing = torch.randn(2, 320, 1, 2) / 2
-    x = 3 + level + swing * torch.linspace(0, 6, 12).sin()[:, None]
-    model = Recurrent(12, 2, 12, fixed)
-    data = loader(x, batch_size=32, seed=seed)
-    return {"model": model, "batches": data, "optimizer": adam(model, 1e-2)}
 
 
 @faulty("output.range", accepts=("data.scale",))

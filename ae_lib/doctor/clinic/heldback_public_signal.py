@@ -118,37 +118,6 @@ def deviation_of_zero(seed, fixed):
     return {**case, "optimizer": adam(model)}
 
 
-class Hidden(AE):
-    """Return the reconstruction and the hidden layer."""
-
-    def forward(self, x):
-        h = self.encode(x)
-        return self.decode(h), h
-
-
-# Source: https://discuss.pytorch.org/t/-/81990
-@faulty("sparse.inert", steps=500, measure=measures.quiet_units, bar=0.3)
-def mean_over_the_units(seed, fixed):
-    """Average the activity over the units instead of the samples, after a sigmoid.
-
-    The sigmoid of a positive number is at least a half, and 0.05 out of reach.
-    """
-    x, _ = digits(640, seed, size=12)
-    plain = dense((1, 12, 12), (), 64)
-    model = Hidden(plain.encoder.append(nn.Sigmoid()), plain.decoder)
-
-    def loss(output, target):
-        recon, h = output
-        mean = h.mean(0) if fixed else torch.sigmoid(h).mean(1)
-        mean = mean.clamp(1e-4, 1 - 1e-4)
-        rho = 0.05
-        term = rho * (rho / mean).log() + (1 - rho) * ((1 - rho) / (1 - mean)).log()
-        return F.mse_loss(recon, target) + 0.05 * term.mean()
-
-    case = {"model": model, "batches": loader(x, batch_size=32, seed=seed)}
-    return {**case, "loss": loss, "optimizer": adam(model, 5e-3)}
-
-
 class Shallow(AE):
     """Return reconstruction and sigmoid code."""
 
@@ -207,7 +176,7 @@ def blurred_after_two_epochs(seed, fixed):
 
 
 # Source: https://github.com/deeplearning4j/deeplearning4j/issues/1863
-@faulty("code.identity", steps=0, measure=measures.refuses_noise, bar=0.5)
+@faulty("code.identity", steps=0, measure=measures.refuses_noise, bar=1.0)
 def more_units_than_inputs(seed, fixed):
     """Use a code wider than the input, without noise or any penalty."""
     x, _ = digits(640, seed, size=8)

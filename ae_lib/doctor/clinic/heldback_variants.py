@@ -75,12 +75,13 @@ class PlainVariance(VAE):
         return self.decoder(z), mu, variance.log()
 
 
-@faulty("vae.logvar", accepts=("step.nonfinite",), bar=0.2)
+@faulty("vae.logvar", accepts=("step.nonfinite", "loss.domain"), bar=0.2)
 def logarithm_of_a_negative_variance(seed, fixed):
     """Let a linear head be the variance, and take its logarithm.
 
     After questions on "KL loss nan": half of these variances are negative. That the
-    first nan is this logarithm may be named as well.
+    first nan is this logarithm, or that a logarithm is fed negative values, may be
+    named as well.
     """
     plain = dense((96,), (64,), 6, act=nn.Tanh, last=None)
     model = PlainVariance(plain.encoder[:-1], plain.decoder, 64, 6)
