@@ -46,10 +46,11 @@ class Loop:
         folder: Path | None,
         settings: dict[str, int],
         verbose: bool,
+        checkup: int = 0,
     ):
         self.model, self.train, self.held, self.loss = model, train, held, loss
         self.optimizers, self.schedule, self.autocast = optimizers, schedule, autocast
-        self.folder, self.verbose = folder, verbose
+        self.folder, self.verbose, self.checkup = folder, verbose, checkup
         self.settings = dict(settings)
         self.epochs, self.batch_size = settings["epochs"], settings["batch_size"]
         self.steps = math.ceil(len(train) / self.batch_size)  # of one epoch
@@ -62,6 +63,8 @@ class Loop:
     def run(self, interrupted: threading.Event) -> None:
         if self.history.epochs == self.epochs and self.verbose:
             print(f"the run has its {self.epochs} epochs already: nothing to do")
+        if self.checkup and self.history.epochs < self.epochs:
+            self.examine()
         while self.history.epochs < self.epochs:
             self.epoch(interrupted)
             if interrupted.is_set():
@@ -72,6 +75,24 @@ class Loop:
                     done = self.history.epochs
                     print(f"interrupted after {done} whole epochs ({kept})")
                 return
+            if self.checkup and self.history.epochs % self.checkup == 0:
+                self.examine()
+
+    def examine(self, count: int = 8) -> None:
+        """Print what the doctor's cheap checks find on the first `count` batches."""
+        from ae_lib.doctor import check_quickly  # late: few runs ask for it
+
+        order = batches(self.train, self.batch_size, seed=self.settings["seed"])
+        report = check_quickly(
+            self.model,
+            [to_unit(pixels) for pixels in itertools.islice(order, count)],
+            loss=lambda x_hat, x: self.loss(x_hat.float(), x),
+            optimizer=self.optimizers,
+            history={"train_loss": self.history.train_loss},
+        )
+        faults = [f for f in report.findings if f.severity != "info"]
+        for fault in faults:
+            print(f"doctor, epoch {self.history.epochs}: {fault.code}: {fault.remedy}")
 
     def epoch(self, interrupted: threading.Event) -> None:
         """Finish the current epoch, or stop after a batch when interrupted."""

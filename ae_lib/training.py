@@ -38,6 +38,7 @@ def fit(
     device: str | torch.device | None = None,  # default: the fastest one here
     precision: str = "auto",  # "float32", "bf16"; auto: bf16 where that is faster
     verbose: bool = True,  # one line per epoch and a progress bar
+    checkup: int = 0,  # let ae_lib.doctor look now and every so many epochs; 0: never
 ) -> History:
     """Train `model` to reproduce `images`, uint8 (N, C, H, W), and return the history.
 
@@ -50,7 +51,8 @@ def fit(
     `out`, the state is saved then and after every epoch, and `resume=True` continues to
     the very curve of an uninterrupted run; without it, what an earlier run left there
     is renamed to last.before.pt and best.before.pt. A NaN or infinite loss puts the
-    weights of the last good epoch back and raises NonFiniteLoss.
+    weights of the last good epoch back and raises NonFiniteLoss. What a checkup finds
+    is printed; it changes nothing.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
         if not isinstance(value, int) or value < 1:
@@ -80,6 +82,7 @@ def fit(
         folder=None if out is None else Path(out),
         settings=settings,
         verbose=verbose,
+        checkup=checkup,
     )
     cuda = [device] if device.type == "cuda" else []
     try:

@@ -1,4 +1,22 @@
-"""Say what is wrong with an autoencoder, with the measurement that shows it."""
+"""Say what is wrong with an autoencoder, with the measurement that shows it.
+
+`examine` reads the program once and calls the stages in order, each a module that adds
+findings to a `case.Case`; `reasoning` then sets aside what a proven cause explains.
+
+    state, program, sample, trace    run it safely, and follow a batch through the model
+    case, linear, thresholds         measurements that several checks share
+    data_checks, order, pairs,       what the loop consumes
+      noise, layout
+    ranges, losses                   what output and loss can reach
+    wiring, unoptimised, loop        gradients, parameters and the user's own step
+    signals, units, affine           the first forward pass
+    arms, steps                      short fits that differ in one factor
+    vae, logvars, penalties,         the further terms of the loss
+      jacobians
+    capacity, texture, fits, modes,  what a trained model does
+      probes
+    reasoning, report, figure        from findings to a report
+"""
 
 import math
 
@@ -116,6 +134,7 @@ def _report(case):
         kept, aside = settle(case.findings)
         return Report(kept, checked=case.checked, seconds=program.clock.spent)
     _must_be_autoencoder(case)
+    _ = case.is_vae, _trained(case)  # now, as a trial within a trial would end both
     for stage in STAGES:
         try:
             stage(case)

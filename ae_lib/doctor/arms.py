@@ -197,8 +197,8 @@ def plan(case):
         with program.trial(True):
             try:
                 losses.append(program.run_step(batch))
-            except Exception as problem:
-                case.step_trouble = f"{type(problem).__name__}: {problem}"
+            except Exception:  # the arm that runs it tells
+                continue
     case.sums = len(losses) == 2 and 1.5 < losses[1] / (losses[0] or 1.0) < 2.5
     once = max((program.clock.spent - begin) / 2, 1e-4)
     case.arm_seconds = max(0.5, min(2.5, 0.15 * case.program.clock.left))

@@ -127,9 +127,10 @@ class Case:
     @cached_property
     def traced(self):
         """(Output, ops) of one pass in evaluation mode, detached; None if it raised."""
+        source, size = self.source, self.size  # before the trial: it starts its own
         try:
             with self.program.trial(False), torch.no_grad():
-                return trace.follow(self.program, self.source, self.size)
+                return trace.follow(self.program, source, size)
         except Exception as problem:
             self.forward_trouble = problem
             return None

@@ -57,7 +57,6 @@ def scale(case):
     raises = integers and case.traced is None
     goal = case.t.abs().max().item()
     large = top > limits["scale.large"] and max(deviation, abs(center)) > 3
-    large = large and case.sample.high > limits["scale.large"]  # not the model's own
     if case.x.shape == case.t.shape and not torch.equal(case.x, case.t):
         large = large and goal > limits["scale.large"]  # wide noise is not the scale
     large = large or (_levels(case) and top >= limits["scale.levels"])

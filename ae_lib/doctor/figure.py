@@ -66,6 +66,7 @@ def _loss(axis, report):
         style = ("-", "--", ":", "-.")[at % 4]
         axis.axhline(error, color=GREY, linestyle=style, linewidth=1, label=name)
     axis.set_xlabel("epoch")
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_ylabel("loss, mean squared error")
     if all(error > 0 for _, error in rows):
         axis.set_yscale("log")

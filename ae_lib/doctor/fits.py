@@ -54,7 +54,8 @@ def check(case):
 
 def mean_image(case):
     """Tell whether a trained model returns one image for all inputs."""
-    if not case.trained:
+    begun = 0 < case.steps_taken < 50 and case.epochs < 3
+    if not case.trained or begun:
         case.skip("the model is untrained", "fit.mean-image")
         return
     x_hat = case.reconstruct(case.source)

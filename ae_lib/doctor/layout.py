@@ -166,7 +166,7 @@ def _interlaced(case, images, where):
             continue
         near, *far = (_lag(pixels, axis, k) for k in (1, 2, 3, 4))
         step = max(range(3), key=lambda i: far[i])
-        if far[step] < 0.5 or far[step] < near + 0.1:
+        if not (far[step] >= 0.5 and far[step] >= near + 0.1):
             continue
         case.find(
             "data.layout",

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from . import modes
 from . import sample as samples
 
 
@@ -29,15 +30,44 @@ def check(case):
     try:
         seen = watch(case)
     except Exception as problem:
-        case.step_trouble = f"{type(problem).__name__}: {problem}"
-        case.skip(f"step raised {case.step_trouble[:80]}", "wiring.zero-grad")
+        text = f"{type(problem).__name__}: {problem}"
+        case.skip(f"step raised {text[:80]}", "wiring.zero-grad")
+        _raised(case)
         return
-    case.watch = seen
     if case.program.optimizers:
         case.did("wiring.zero-grad")
         _zero_grad(case, seen)
-    _mode(case, seen)
+    modes.in_steps(case, seen)
     _seen_input(case, seen)
+
+
+def _raised(case):
+    """Report a step that raises on a batch as it was served."""
+    program = case.program
+    if case.forward_trouble or case.loss_trouble or case.findings:
+        return  # what is known already may explain it
+    try:
+        with program.trial(True):
+            program.run_step(case.sample.raw[0])
+        return
+    except Exception as problem:
+        text = f"{type(problem).__name__}: {problem}"
+    cut = "require grad" in text or "grad_fn" in text or "inference" in text.lower()
+    case.find(
+        "wiring.no-gradient" if cut else "data.target",
+        "error",
+        {
+            "statistic": "the step raised",
+            "value": text[:200],
+            "threshold": "no error",
+            "where": "step(model, batch)",
+        },
+        "Not the model: it runs on this batch by itself; the step does not.",
+        "keep the graph between model and loss: no .detach(), .item() or no_grad"
+        if cut
+        else "x = batch[0] if isinstance(batch, (tuple, list)) else batch  # in step",
+        "step(model, batch) returns the loss of every batch.",
+    )
 
 
 def watch(case, count=10):
@@ -221,36 +251,6 @@ def _zero_grad(case, seen):
                 "optimizer.step()  # after loss.backward()",
                 "The parameters differ after one step.",
             )
-
-
-def _moody(model):
-    """Return the layers that behave differently in training and evaluation."""
-    kinds = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
-    return [
-        n
-        for n, m in model.named_modules()
-        if isinstance(m, kinds) and getattr(m, "p", 1) > 0
-    ]
-
-
-def _mode(case, seen):
-    layers = _moody(case.program.model)
-    if not layers or not seen.modes or any(seen.modes):
-        return
-    case.did("wiring.mode")
-    case.find(
-        "wiring.mode",
-        "error",
-        {
-            "statistic": "training passes in evaluation mode",
-            "value": len(seen.modes),
-            "threshold": 0,
-            "where": ", ".join(layers[:3]),
-        },
-        "Not a frozen layer: the whole model is switched, inside the step.",
-        "model.train()  # at the start of each step; model.eval() to judge it",
-        "model.training is True whenever the loss is computed for a step.",
-    )
 
 
 def _seen_input(case, seen):

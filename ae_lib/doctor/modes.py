@@ -88,7 +88,7 @@ def _needs_neighbours(case, first, scale):
         return False
     case.find(
         "wiring.mode",
-        "error",
+        "info" if case.has("step.nonfinite") else "error",  # then that is its effect
         {
             "statistic": "change of an evaluated image when its batch changes, of the "
             "output's variance",
@@ -111,3 +111,34 @@ def _pass(case, training, seed):
             return case.program.image(out.x_hat).float().flatten(1)
     except Exception:
         return None
+
+
+def _moody(model):
+    """Return the layers that behave differently in training and evaluation."""
+    kinds = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
+    return [
+        n
+        for n, m in model.named_modules()
+        if isinstance(m, kinds) and getattr(m, "p", 1) > 0
+    ]
+
+
+def in_steps(case, seen):
+    """Report training passes of the user's own steps in evaluation mode."""
+    layers = _moody(case.program.model)
+    if not layers or not seen.modes or any(seen.modes):
+        return
+    case.did("wiring.mode")
+    case.find(
+        "wiring.mode",
+        "error",
+        {
+            "statistic": "training passes in evaluation mode",
+            "value": len(seen.modes),
+            "threshold": 0,
+            "where": ", ".join(layers[:3]),
+        },
+        "Not a frozen layer: the whole model is switched, inside the step.",
+        "model.train()  # at the start of each step; model.eval() to judge it",
+        "model.training is True whenever the loss is computed for a step.",
+    )

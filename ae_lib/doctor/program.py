@@ -118,9 +118,12 @@ class Program:
         self.extras = [
             item for f in (step, loss, pair) for item in closed_over(f).values()
         ]
-        self.optimizer = optimizer or self._optimizer_of_step()
-        others = [i for i in self.extras if isinstance(i, torch.optim.Optimizer)]
-        self.optimizers = list(dict.fromkeys([o for o in [optimizer, *others] if o]))
+        given = list(optimizer) if isinstance(optimizer, list | tuple) else [optimizer]
+        others = [o for item in self.extras for o in _optimizers_in(item)]
+        self.optimizer = given[0] or self._optimizer_of_step(others)
+        if len(given) > 1 and step is None:
+            self.optimizer = _Together(given)
+        self.optimizers = list(dict.fromkeys([o for o in [*given, *others] if o]))
         self.snapshot = Snapshot(
             model, self.optimizers, self.extras, _generators(batches)
         )
@@ -128,13 +131,12 @@ class Program:
         self.link = None  # set by the loss check: sigmoid when the loss takes logits
         self.was_training = model.training
 
-    def _optimizer_of_step(self):
+    def _optimizer_of_step(self, others):
         mine = {id(p) for p in self.model.parameters()}
-        for item in reversed(self.extras if self.step else []):
-            if isinstance(item, torch.optim.Optimizer):
-                held = {id(p) for g in item.param_groups for p in g["params"]}
-                if held & mine or not mine:
-                    return item
+        for item in reversed(others if self.step else []):
+            held = {id(p) for g in item.param_groups for p in g["params"]}
+            if held & mine or not mine:
+                return item
         return None
 
     def _names(self):
@@ -241,6 +243,32 @@ class Program:
             value.backward()
             optimizer.step()
         return float(value.detach())
+
+
+class _Together:
+    """Several optimizers that take each step together."""
+
+    def __init__(self, optimizers):
+        self.optimizers = optimizers
+
+    def zero_grad(self):
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+
+    def step(self):
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+
+def _optimizers_in(item):
+    """Return the optimizers that an object is or holds in a list, tuple or dict."""
+    if isinstance(item, torch.optim.Optimizer):
+        return [item]
+    if isinstance(item, dict):
+        item = list(item.values())
+    if isinstance(item, list | tuple):
+        return [o for o in item if isinstance(o, torch.optim.Optimizer)]
+    return []
 
 
 def _generators(batches):

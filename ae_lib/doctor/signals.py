@@ -74,7 +74,8 @@ def init_scale(case, ops):
         alike = rows.shape[0] > 1 and (
             (rows - rows[:1]).abs().max().item() <= limits["init.equal"] * (top + 1e-30)
         )
-        gain = (deviation**2 + weight.mean().item() ** 2) ** 0.5 * fan_in(op) ** 0.5
+        mean, fan = weight.mean().item(), fan_in(op)
+        gain = max((deviation**2 + mean**2) ** 0.5 * fan**0.5, abs(mean) * fan)
         if alike and not (last and top == 0) and (top == 0 or rows.shape[0] > 2):
             bad.append((0.0, op, "all equal", gain))
         elif (
@@ -93,7 +94,7 @@ def init_scale(case, ops):
         "signal.init-scale",
         "error",
         {
-            "statistic": "std of the weights · √fan-in",
+            "statistic": "rms of the weights · √fan-in, or |mean| · fan-in",
             "value": gain,
             "threshold": limits["init.equal"] if same else limit,
             "where": str(op),
@@ -160,22 +161,14 @@ def saturated(case, ops):
     final = case.out.x_hat
     quiet = {(o.index, o.kind): o.out for o in case.ops}  # noise in training excuses
     for op in squash:
-        out = op.out.detach().double()
-        flat = _plateau(op.kind, out, limits["signal.steep"])
-        share = flat.double().mean().item()
-        calm = quiet.get((op.index, op.kind))
-        if calm is not None and calm.shape == out.shape:
-            calm = _plateau(op.kind, calm.detach().double(), limits["signal.steep"])
-            share = min(share, calm.double().mean().item())
+        calm = quiet.get((op.index, op.kind), op.out)
         after = [o for o in ops if o.weighted and o.index > op.index]
-        outermost = not after and out.numel() == final.numel() == case.target.numel()
-        if outermost:
-            # A plateau is right where the target is there too.
-            goal = case.target.double().reshape(out.shape)
-            reach = (goal - goal.min()) / (goal.max() - goal.min() + 1e-12)
-            level = (out - out.min()) / (out.max() - out.min() + 1e-12)
-            share = (flat & ((reach - level).abs() > 0.3)).double().mean().item()
-            share = share if not case.trained or case.r2_now < 0.1 else 0.0
+        last = not after and op.out.numel() == final.numel() == case.target.numel()
+        shares = [
+            _plateau(case, op.kind, out.detach().double(), last)
+            for out in (op.out, calm)
+        ]
+        share = min(shares)
         if worst is None or share > worst[0]:
             worst = (share, op)
     if worst is None or worst[0] <= limits["signal.saturated"]:
@@ -201,13 +194,26 @@ def saturated(case, ops):
     )
 
 
-def _plateau(kind, out, steep):
-    """Tell for each value whether it lies on a plateau of its activation."""
+def _plateau(case, kind, out, last):
+    """Return the share of values that lie on a plateau of their activation.
+
+    At the output a plateau is right where the target is there too.
+    """
+    steep = case.limits["signal.steep"]
     if kind.startswith("sig"):
-        return (out - 0.5).abs() > 0.5 - 1 / (1 + math.exp(steep))
-    if kind.startswith("hard"):
-        return (out == out.min()) | (out == out.max())
-    return out.abs() > math.tanh(steep / 2)
+        flat = (out - 0.5).abs() > 0.5 - 1 / (1 + math.exp(steep))
+    elif kind.startswith("hard"):
+        flat = (out == out.min()) | (out == out.max())
+    else:
+        flat = out.abs() > math.tanh(steep / 2)
+    if not last:
+        return flat.double().mean().item()
+    if case.trained and not case.r2_now < 0:
+        return 0.0
+    goal = case.target.double().reshape(out.shape)
+    reach = (goal - goal.min()) / (goal.max() - goal.min() + 1e-12)
+    level = (out - out.min()) / (out.max() - out.min() + 1e-12)
+    return (flat & ((reach - level).abs() > 0.3)).double().mean().item()
 
 
 def _feeds(ops, op):

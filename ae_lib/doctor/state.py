@@ -58,7 +58,9 @@ def closed_over(function):
     found = {}
     target = inspect.unwrap(function) if callable(function) else function
     if hasattr(target, "__self__"):
-        found["self"] = target.__self__
+        owner = found["self"] = target.__self__
+        if not isinstance(owner, nn.Module | torch.optim.Optimizer | type):
+            found.update(getattr(owner, "__dict__", {}))  # a trainer's own parts
     if not inspect.isfunction(target) and not inspect.ismethod(target):
         found.update(getattr(target, "__dict__", {}))
         target = type(target).__call__ if callable(target) else None

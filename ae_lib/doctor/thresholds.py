@@ -109,7 +109,7 @@ THRESHOLDS = {
     ),
     "blur.detail": Threshold(0.3, CLINIC, "share of the fine detail that survives"),
     "blur.able": Threshold(
-        0.4, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
+        0.1, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
     ),
     "dead.needed": Threshold(
         0.8, CLINIC, "R² of PCA with as many values as the live units of a code"

@@ -2,9 +2,8 @@
 
 import torch
 
-from . import trace
+from . import trace, unoptimised
 from .arms import fresh_start
-from .case import default_start
 
 
 def leaves(tensor):
@@ -57,10 +56,9 @@ def check(case):
             i: 0.0 if g is None else g.detach().double().norm().item()
             for i, g in grads.items()
         }
-    case.grad_norms = {program.name(p): norms[i] for i, p in graph.items()}
     case.trainable = list({**recon, **graph}.values())
     _cut_off(case, params, recon, graph, used, silent, loss)
-    _unoptimised(case, params, {**recon, **graph}, norms)
+    unoptimised.check(case, params, {**recon, **graph}, norms)
 
 
 def _ran(program, ops):
@@ -178,7 +176,10 @@ def confirm(case):
     """
     lost, arms = getattr(case, "unreached", []), getattr(case, "arms", {})
     best = max((a.r2 for a in arms.values() if a.name != "reference model"), default=1)
-    if not lost or best > case.limits["fit.fails"] or case.has("wiring.no-gradient"):
+    if not lost or case.has("wiring.no-gradient", "wiring.unoptimised"):
+        return
+    if best > case.limits["fit.fails"]:
+        _idle(case, lost)
         return
     _no_gradient(
         case,
@@ -189,6 +190,26 @@ def confirm(case):
         "no path back to them, as after argmin, rounding or .detach().",
         "z = z + (quantised - z).detach()  # the straight-through estimate",
         threshold=0,
+    )
+
+
+def _idle(case, lost):
+    """Report layers that run for nothing: neither output nor loss depends on them."""
+    params, held = dict(case.program.model.named_parameters()), case.program.held()
+    lost = [n for n in lost if id(params[n]) in held]
+    known = case.program.loss is not None or torch.is_tensor(case.out.raw)
+    if not lost or not known or (case.program.step and case.program.loss is None):
+        return
+    _no_gradient(
+        case,
+        "layers that run, while neither output nor loss depends on them",
+        len(lost),
+        ", ".join(lost[:4]) + (" …" if len(lost) > 4 else ""),
+        "Not frozen layers: the optimizer has them; their result is computed and goes "
+        "nowhere, so another tensor was passed on in its place.",
+        f"pass on what {lost[0].rsplit('.', 1)[0]} returns",
+        threshold=0,
+        severity="warning",
     )
 
 
@@ -207,10 +228,19 @@ def _silent_anew(case):
         return {n for n, p in named if id(p) not in recon or id(p) in silent}
 
 
-def _no_gradient(case, statistic, value, where, why, remedy, threshold="a gradient"):
+def _no_gradient(
+    case,
+    statistic,
+    value,
+    where,
+    why,
+    remedy,
+    threshold="a gradient",
+    severity="error",
+):
     case.find(
         "wiring.no-gradient",
-        "error",
+        severity,
         {
             "statistic": statistic,
             "value": value,
@@ -237,75 +267,3 @@ def _effect(case, parameter):
             after = program.forward(case.source).x_hat.double()
     scale = before.std().item() + 1e-12
     return (after - before).square().mean().sqrt().item() / scale
-
-
-def _unoptimised(case, params, graph, norms):
-    program = case.program
-    if not program.optimizers:
-        case.skip("no optimizer was given", "wiring.unoptimised")
-        return
-    case.did("wiring.unoptimised")
-    held = program.held()
-    missing = [p for i, p in graph.items() if i not in held and norms.get(i, 1) > 0]
-    frozen = [p for p in params.values() if not p.requires_grad]
-    mine = {id(p) for p in params.values()} | set(graph)
-    foreign = len(held - mine)
-    total = sum(p.numel() for p in {**{id(p): p for p in frozen}, **graph}.values())
-    if missing and sum(p.numel() for p in missing) > 0:
-        names = [program.name(p) for p in missing]
-        hidden = [p for p in missing if id(p) not in {id(q) for q in params.values()}]
-        remedy = f"optimizer = torch.optim.{_kind(program)}(model.parameters(), lr=...)"
-        why = "Not a vanishing gradient: these parameters receive one, and nobody "
-        why += "applies it."
-        if hidden:
-            remedy = f"hold the layers in an nn.ModuleList: {names[0]} is in a plain "
-            remedy += "list, so model.parameters() misses it"
-        elif foreign:
-            why += f" The optimizer holds {foreign} tensors that are not in this model."
-            remedy = (
-                "build the optimizer after the model has its final layers: " + remedy
-            )
-        case.find(
-            "wiring.unoptimised",
-            "error",
-            {
-                "statistic": "parameters with a gradient that no optimizer has",
-                "value": sum(p.numel() for p in missing),
-                "threshold": 0,
-                "where": ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
-                "of": total,
-            },
-            why,
-            remedy,
-            "Each parameter differs from its old value after one step.",
-        )
-        return
-    if not frozen:
-        return
-    names = [n for n, p in params.items() if not p.requires_grad]
-    every = len(frozen) == len(params)
-    raw = [p for p in frozen if id(p) in held and default_start(p)]
-    size = sum(p.numel() for p in raw)
-    severity = "error" if every else "warning" if size else "info"
-    case.find(
-        "wiring.unoptimised",
-        severity,
-        {
-            "statistic": "parameters that do not require a gradient",
-            "value": sum(p.numel() for p in frozen),
-            "threshold": 0,
-            "where": ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
-            "of": total,
-            "at their random start": size,
-        },
-        "Not deliberate, it seems: the optimizer was given them, and they still have "
-        "the spread of a random start."
-        if severity != "info"
-        else "Frozen weights are a fault only if they should learn; these look chosen.",
-        f"for p in model.{names[0].split('.')[0]}.parameters(): p.requires_grad_(True)",
-        "The number of parameters with requires_grad equals that of the model.",
-    )
-
-
-def _kind(program):
-    return type(program.optimizers[0]).__name__ if program.optimizers else "Adam"

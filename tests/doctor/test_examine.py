@@ -164,6 +164,8 @@ def test_a_step_that_raises_is_survived():
 
     report = doctor.examine(model, batches(X), step=step, optimizer=adam(model))
     assert any("step raised" in reason for reason in report.unchecked.values())
+    assert report.codes[0] == "data.target"
+    assert "boom" in report.findings[0].evidence["value"]
 
 
 Plain = make_dataclass("Plain", ["recon", "other"])
@@ -286,3 +288,49 @@ def test_the_command_examines_a_finished_run(tmp_path, capsys):
     assert status == (0 if report["ok"] else 1)
     assert "mean image" in capsys.readouterr().out
     assert (tmp_path / "r.png").stat().st_size > 1000
+
+
+def test_checkups_of_fit_speak_and_change_nothing(capsys):
+    from ae_lib.models import ConvAutoencoder
+    from ae_lib.training import fit
+
+    losses = []
+    for checkup in (0, 1):
+        torch.manual_seed(0)
+        model = ConvAutoencoder(8, image_shape=(1, 16, 16))
+        pixels = (255 * pictures(96, side=16)).byte()
+        options = {"epochs": 2, "verbose": False, "device": "cpu", "batch_size": 32}
+        losses.append(fit(model, pixels, checkup=checkup, **options).train_loss)
+    assert losses[0] == losses[1]
+    assert "doctor" not in capsys.readouterr().out
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+    fit(model, pixels, checkup=2, **options)
+    told = capsys.readouterr().out
+    assert "doctor, epoch 0: signal.init-scale: " in told
+
+
+def test_a_trainer_that_owns_its_optimizers_is_restored():
+    class Trainer:
+        def __init__(self, model):
+            parts = (model.encoder, model.decoder)
+            self.optimizers, self.count = [adam(part) for part in parts], 0
+
+        def step(self, model, batch):
+            loss = F.mse_loss(model(batch), batch)
+            for optimizer in self.optimizers:
+                optimizer.zero_grad()
+            loss.backward()
+            for optimizer in self.optimizers:
+                optimizer.step()
+            return loss.item()
+
+    model = Dense()
+    trainer = Trainer(model)
+    before = copy.deepcopy(model.state_dict())
+    report = doctor.examine(model, batches(X), step=trainer.step, budget_seconds=3)
+    assert report.ok, str(report)
+    assert "wiring.unoptimised" in report.checked
+    assert same(before, model.state_dict())
+    assert all(not optimizer.state for optimizer in trainer.optimizers)

@@ -108,15 +108,17 @@ def test_an_endless_loader_is_read_for_a_while():
     "code, limits, more",
     [
         ("data.scale", {"scale.large": 0.5}, {"batches": batches(8 * X - 4)}),
-        ("data.order", {"order.ratio": 0.0}, {}),
+        ("data.order", {"order.distinct": 2.0}, {}),
         ("code.too-small", {"code.r2": 1.0}, {}),
-        ("step.too-large", {"fit.works": 2.0, "fit.fails": 2.0, "step.large": 0.0}, {}),
+        ("output.range", {"range.r2": 2.0}, {"last": nn.Sigmoid}),
         ("signal.init-scale", {"init.large": 0.1}, {}),
     ],
 )
 def test_each_limit_decides(code, limits, more):
+    last = more.pop("last", nn.Identity)
+
     def codes(thresholds):
-        model = Dense(last=nn.Identity)
+        model = Dense(last=last)
         given = {"batches": batches(X, 16), "optimizer": adam(model), **more}
         report = doctor.examine(model, **given, thresholds=thresholds, budget_seconds=4)
         return [f.code for f in report.findings if f.severity != "info"]

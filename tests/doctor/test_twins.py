@@ -39,7 +39,7 @@ NAMES = (
 def alarms(case):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some of the faulty losses broadcast
-        report = doctor.examine(**case, budget_seconds=8)
+        report = doctor.examine(**case, budget_seconds=4)
     assert not report.notes
     return [f.code for f in report.findings if f.severity != "info"]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from ae_lib import results
 from ae_lib.checkpoints import write_atomically
 from ae_lib.doctor.clinic import PARTS, bench, programs
 
@@ -31,7 +32,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--json", type=Path, metavar="PATH", help="write rows and figures"
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--record",
+        action="store_true",
+        help="keep the figures as data/results/clinic_*",
+    )
+    args = parser.parse_args()
+    if args.record and (args.only or args.healthy or args.part == "all"):
+        parser.error("--record needs one whole part: --part tuning or --part heldback")
+    return args
 
 
 def main() -> None:
@@ -51,22 +60,37 @@ def main() -> None:
         for seed in range(args.seeds)
     ]
     began, rows = time.time(), []
-    for row in results(work, args.jobs):
+    for row in examined(work, args.jobs):
         rows.append(row)
         print(bench.line(row), flush=True)
     summary = bench.summarise(rows)
     print(bench.table(summary))
+    if args.record:
+        path = results.save(
+            f"clinic_{args.part}",
+            {**summary, "by_code": bench.by_code(rows)},
+            source="programs of ae_lib.doctor.clinic",
+            seeds=range(args.seeds),
+            command=command(args),
+            seconds=round(time.time() - began),
+        )
+        print(f"recorded in {path.name}")
     if args.json:
         data = {"summary": summary, "provenance": provenance(args, began), "rows": rows}
         with write_atomically(args.json) as part:
             part.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
+def command(args: argparse.Namespace) -> str:
+    """Return the command line without the place of the JSON file."""
+    options = [word for word in sys.argv[1:] if word not in ("--json", str(args.json))]
+    return " ".join(["python -m ae_lib.doctor.clinic", *options])
+
+
 def provenance(args: argparse.Namespace, began: float) -> dict:
     """Say how the figures came about, without any absolute path."""
-    options = [word for word in sys.argv[1:] if word != str(args.json)]
     return {
-        "command": " ".join(["python -m ae_lib.doctor.clinic", *options]),
+        "command": command(args),
         "part": args.part,
         "seeds": list(range(args.seeds)),
         "processes": args.jobs,
@@ -78,7 +102,7 @@ def provenance(args: argparse.Namespace, began: float) -> dict:
     }
 
 
-def results(work: list[tuple], jobs: int):
+def examined(work: list[tuple], jobs: int):
     """Yield the rows as they are ready, from this process or from several."""
     if jobs == 1:
         yield from (bench.examine_one(*item) for item in work)

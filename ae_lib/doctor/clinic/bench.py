@@ -96,6 +96,18 @@ def summarise(rows: list[dict]) -> dict:
     }
 
 
+def by_code(rows: list[dict]) -> dict:
+    """Return for each expected code the programs, right first and in first three."""
+    found = {}
+    for row in rows:
+        if row["expected"]:
+            entry = found.setdefault(row["expected"], [0, 0, 0])
+            for at, yes in enumerate((True, hit(row, 1), hit(row, 3))):
+                entry[at] += yes
+    keys = ("programs", "first", "first_three")
+    return {code: dict(zip(keys, found[code], strict=True)) for code in sorted(found)}
+
+
 def line(row: dict) -> str:
     """Return one line of the table."""
     if row["expected"]:

@@ -1,0 +1,76 @@
+"""Which parameters the optimizer lacks, and which are frozen."""
+
+from .case import default_start
+
+
+def check(case, params, graph, norms):
+    """Compare the parameters that get a gradient with those an optimizer has."""
+    program = case.program
+    if not program.optimizers:
+        case.skip("no optimizer was given", "wiring.unoptimised")
+        return
+    case.did("wiring.unoptimised")
+    held = program.held()
+    missing = [p for i, p in graph.items() if i not in held and norms.get(i, 1) > 0]
+    frozen = [p for p in params.values() if not p.requires_grad]
+    mine = {id(p) for p in params.values()} | set(graph)
+    foreign = len(held - mine)
+    total = sum(p.numel() for p in {**{id(p): p for p in frozen}, **graph}.values())
+    if missing and sum(p.numel() for p in missing) > 0:
+        names = [program.name(p) for p in missing]
+        hidden = [p for p in missing if id(p) not in {id(q) for q in params.values()}]
+        remedy = f"optimizer = torch.optim.{_kind(program)}(model.parameters(), lr=...)"
+        why = "Not a vanishing gradient: these parameters receive one, and nobody "
+        why += "applies it."
+        if hidden:
+            remedy = f"hold the layers in an nn.ModuleList: {names[0]} is in a plain "
+            remedy += "list, so model.parameters() misses it"
+        elif foreign:
+            why += f" The optimizer holds {foreign} tensors that are not in this model."
+            remedy = (
+                "build the optimizer after the model has its final layers: " + remedy
+            )
+        case.find(
+            "wiring.unoptimised",
+            "error",
+            {
+                "statistic": "parameters with a gradient that no optimizer has",
+                "value": sum(p.numel() for p in missing),
+                "threshold": 0,
+                "where": ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
+                "of": total,
+            },
+            why,
+            remedy,
+            "Each parameter differs from its old value after one step.",
+        )
+        return
+    if not frozen:
+        return
+    names = [n for n, p in params.items() if not p.requires_grad]
+    every = len(frozen) == len(params)
+    raw = [p for p in frozen if id(p) in held and default_start(p)]
+    size = sum(p.numel() for p in raw)
+    severity = "error" if every else "warning" if size else "info"
+    case.find(
+        "wiring.unoptimised",
+        severity,
+        {
+            "statistic": "parameters that do not require a gradient",
+            "value": sum(p.numel() for p in frozen),
+            "threshold": 0,
+            "where": ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
+            "of": total,
+            "at their random start": size,
+        },
+        "Not deliberate, it seems: the optimizer was given them, and they still have "
+        "the spread of a random start."
+        if severity != "info"
+        else "Frozen weights are a fault only if they should learn; these look chosen.",
+        f"for p in model.{names[0].split('.')[0]}.parameters(): p.requires_grad_(True)",
+        "The number of parameters with requires_grad equals that of the model.",
+    )
+
+
+def _kind(program):
+    return type(program.optimizers[0]).__name__ if program.optimizers else "Adam"
