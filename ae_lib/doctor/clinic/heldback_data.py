@@ -180,7 +180,7 @@ def sensors_reshaped(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
-@faulty("data.shift", steps=0)
+@faulty("data.shift", steps=0, bar=0.5)
 def logarithm_in_training_only(seed, fixed):
     """Train on log(1 + counts), and reconstruct plain counts.
 

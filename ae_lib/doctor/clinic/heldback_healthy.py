@@ -268,6 +268,6 @@ def nesterov_at_three_tenths(seed):
 @healthy(steps=200)
 def one_cell_on_black(seed):
     """Compress pictures of one cell, where most pixels are nearly black."""
-    model = conv((1, 20, 20), 16, act=nn.ReLU)
+    model = conv((1, 20, 20), 16, act=nn.ReLU, last=None)
     data = loader(blobs(448, seed), batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}

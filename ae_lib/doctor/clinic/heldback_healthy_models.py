@@ -250,7 +250,7 @@ class Recurrent(nn.Module):
         return self.out(self.writer(clock, self.first(self.encode(x))[None])[0])
 
 
-@healthy(steps=250)
+@healthy(steps=600)
 def sequences_by_gru(seed):
     """Compress recordings (N, time, sensors) by recurrent networks, without scaling."""
     model = Recurrent(4)
@@ -311,7 +311,7 @@ def smooth_pictures_smooth_decoder(seed):
     """Enlarge bilinearly for pictures that have no fine detail."""
     up = [nn.Linear(10, 256), nn.ELU(), nn.Unflatten(1, (16, 4, 4))]
     up += [nn.Upsample(scale_factor=5, mode="bilinear"), nn.Conv2d(16, 12, 3, 1, 1)]
-    up += [nn.ELU(), nn.Conv2d(12, 1, 3, 1, 1), nn.Sigmoid()]
+    up += [nn.ELU(), nn.Conv2d(12, 1, 3, 1, 1)]
     model = AE(conv((1, 20, 20), 10, act=nn.ELU).encoder, nn.Sequential(*up))
     data = loader(blobs(384, seed), batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 4e-3)}

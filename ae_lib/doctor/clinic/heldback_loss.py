@@ -3,40 +3,10 @@
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_material import counts, grey, sensors, spectra
+from ae_lib.doctor.clinic.heldback_material import counts, grey, spectra
 from ae_lib.doctor.clinic.material import digits, loader, table
 from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, dense, kl, stack
 from ae_lib.doctor.clinic.program import faulty
-
-
-class Recurrent(nn.Module):
-    """Encode a sequence by its last state; the decoder's states are the output."""
-
-    def __init__(self, channels, k, read_out):
-        super().__init__()
-        self.reader = nn.GRU(channels, 32, batch_first=True)
-        self.code = nn.Linear(32, k)
-        self.writer = nn.LSTM(k, 32 if read_out else channels, batch_first=True)
-        self.out = nn.Linear(32, channels) if read_out else nn.Identity()
-
-    def encode(self, x):
-        return self.code(self.reader(x)[1][-1])
-
-    def forward(self, x):
-        z = self.encode(x)[:, None].expand(-1, x.shape[1], -1)
-        return self.out(self.writer(z)[0])
-
-
-@faulty("output.range")
-def states_are_the_output(seed, fixed):
-    """Return the states of an LSTM, which stay within (-1, 1), for values around 3.
-
-    After questions on LSTM autoencoders whose output never leaves (-1, 1).
-    """
-    x = 3 + sensors(320, seed, 16, 4)
-    model = Recurrent(4, 12, fixed)
-    data = loader(x, batch_size=32, seed=seed)
-    return {"model": model, "batches": data, "optimizer": adam(model, 1e-2)}
 
 
 @faulty("output.range", accepts=("data.scale",))

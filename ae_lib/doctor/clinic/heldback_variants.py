@@ -9,7 +9,6 @@ from ae_lib.doctor.clinic.heldback_material import (
     blobs,
     by_column,
     cells,
-    grey,
     spectra,
 )
 from ae_lib.doctor.clinic.material import digits, loader
@@ -76,12 +75,13 @@ class PlainVariance(VAE):
         return self.decoder(z), mu, variance.log()
 
 
-@faulty("vae.logvar", accepts=("step.nonfinite",), bar=0.2)
+@faulty("vae.logvar", accepts=("step.nonfinite", "loss.domain"), bar=0.2)
 def logarithm_of_a_negative_variance(seed, fixed):
     """Let a linear head be the variance, and take its logarithm.
 
     After questions on "KL loss nan": half of these variances are negative. That the
-    first nan is this logarithm may be named as well.
+    first nan is this logarithm, or that a logarithm is fed negative values, may be
+    named as well.
     """
     plain = dense((96,), (64,), 6, act=nn.Tanh, last=None)
     model = PlainVariance(plain.encoder[:-1], plain.decoder, 64, 6)
@@ -190,7 +190,7 @@ def hole_almost_as_large_as_the_picture(seed, fixed):
 
     After a question on cutout with its size given in the wrong unit.
     """
-    x = grey(448, seed)
+    x, _ = digits(448, seed, size=20)
     size = 6 if fixed else 19
     model = dense((1, 20, 20), (128,), 24, act=nn.ELU)
 
