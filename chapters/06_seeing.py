@@ -15,7 +15,7 @@
 # - say what lies between two images, and near one;
 # - read a map of codes, and say what it hides.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 65 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -43,6 +43,7 @@ from ae_lib.metrics import mse, mse_per_image, psnr, reconstruct
 from ae_lib.models import ConvAutoencoder
 from ae_lib.training import fit
 
+# %%
 train = data.load("cifar10", limit=pick(quick=6_000, full=50_000))
 test = data.load("cifar10", "test", limit=2_000)
 torch.manual_seed(0)
@@ -116,6 +117,8 @@ lead = {
     "another eight": theirs.roll(1) - ours,
 }
 wins = {name: (by > 0).float().mean().item() for name, by in lead.items()}
+
+# %%
 for name, by in lead.items():
     low, high = by.quantile(torch.tensor([0.05, 0.95]))
     print(f"{name:15} PCA ahead in {wins[name]:.1%}, "
@@ -493,15 +496,16 @@ claim("direction 1 is now number 0 alone", off_axis, "<", 0.01)
 # %%
 @torch.no_grad()
 def walk(z, direction, deviation):
-    steps = torch.linspace(-3, 3, 5)[:, None]
-    return model.decode(z + steps * deviation * direction)  # (5, 3, 32, 32)
+    steps = torch.linspace(-3, 3, 3)[:, None]
+    return model.decode(z + steps * deviation * direction)  # (3, 3, 32, 32)
 
 
+# %%
 start = z["network"][7]
 rows = [walk(start, directions[i], deviation[i]) for i in range(3)]
 rows += [walk(start, singles[0], single_deviation[0])]
 names = ["direction 1", "direction 2", "direction 3", "number 0 alone"]
-above = ["-3 deviations", "-1.5", "as it is", "+1.5", "+3 deviations"]
+above = ["-3 std", "as it is", "+3 std"]
 film(rows, names, above, test.source)
 
 # %% [markdown]
@@ -657,7 +661,7 @@ near = {
 chosen = [i for i in (2, 7) for _ in range(2)]
 by = ["by code", "by pixels"] * 2
 kinds = [name.removeprefix("by ") for name in by]
-rows = torch.stack([near[k][i, :3] for k, i in zip(kinds, chosen)])  # (4, 3)
+rows = torch.stack([near[k][i, :2] for k, i in zip(kinds, chosen)])  # (4, 2)
 titles = [
     [f"query: {test.classes[test.labels[i]]}"]
     + [train.classes[c] for c in train.labels[r]]
