@@ -444,16 +444,16 @@ figure
 # %% [markdown]
 # Not before the rate is a hundred times the usual 0.001 or more. Adam scales
 # each step, and batch normalisation forgives large weights, so the lowest
-# point lies at an absurd rate. The two rules disagree by a large factor, and the
-# usual 0.001 lies between them. Real runs, further down, put the bolder rule to
-# the test.
+# point lies at an absurd rate. The two rules disagree by a large factor, and
+# the usual 0.001 lies between them. Real runs, further down, put the bolder
+# rule to the test.
 #
 # ## A schedule
 #
 # The rate need not stay the same. *One-cycle* (after Smith 2018) raises it
-# over the first quarter of a run and lowers it to zero by the end: big steps while the
-# network is far from its goal, small ones to settle. In a loop it is one line
-# before the step.
+# over the first quarter of a run and lowers it to zero by the end: big steps
+# while the network is far from its goal, small ones to settle. In a loop it is
+# one line before the step.
 
 
 # %%
@@ -512,12 +512,12 @@ for optimizer in muon_and_adam(new_model()):
 # %% [markdown]
 # ## Better, or lucky?
 #
-# Five recipes, 48 steps each but for the last, and each with several *seeds*: other first
-# weights, another order of the images. The second differs from the first in
-# the rate alone. The third adds the schedule, at the higher peak that its
-# advocates recommend. The fourth differs from the third in the matrices alone:
-# they go to Muon. The last is the first once more, with twice the steps: about
-# what Muon's extra work costs in time on two CPU cores.
+# Five recipes, 48 steps each but for the last, and each with several *seeds*:
+# other first weights, another order of the images. The second differs from the
+# first in the rate alone. The third adds the schedule, at the higher peak that
+# its advocates recommend. The fourth differs from the third in the matrices
+# alone: they go to Muon. The last is the first once more, with twice the
+# steps: about what Muon's extra work costs in time on two CPU cores.
 #
 # The rule: a difference counts when it is larger than the spread among seeds.
 # **Put the five in order before you run the cell.**
@@ -552,9 +552,9 @@ plots.bars(final, "validation MSE after the run", source=credit)
 # %% [markdown]
 # The rate that "a tenth of the lowest" named loses to 0.001. One-cycle loses,
 # too, on so short a run. Muon wins clearly against its partner, and at equal
-# steps against plain Adam. But give plain Adam twice the steps, and most or all
-# of Muon's lead is gone. What Muon buys in a long run must be measured in a
-# long run, further down.
+# steps against plain Adam. But give plain Adam twice the steps, and most or
+# all of Muon's lead is gone. What Muon buys in a long run must be measured in
+# a long run, further down.
 
 
 # %%
@@ -621,10 +621,11 @@ claim("one fixed random order is nearly as good", mixed, "<", 1.3)
 claim("an order from dark to bright is much worse", by_light, ">", 1.35)
 
 # %% [markdown]
-# What matters here, within two epochs, is the mixing and not the reshuffling. In
-# a sorted order the last batches are all alike, and the weights follow them. How much it costs depends on what the images are
-# sorted by. Classes of photographs differ a little in brightness and colour;
-# the classes of the stand-in hardly do.
+# What matters here, within two epochs, is the mixing and not the reshuffling.
+# In a sorted order the last batches are all alike, and the weights follow
+# them. How much it costs depends on what the images are sorted by. Classes of
+# photographs differ a little in brightness and colour; the classes of the
+# stand-in hardly do.
 #
 # ## Too few images
 #
@@ -742,9 +743,9 @@ claim("resumed, it ends with the uninterrupted curve", difference, "<", 1e-6)
 # What do more images and more steps buy? The course keeps records of longer
 # runs: all 50,000 training images, 200 numbers in the code, measured on the
 # 10,000 test images after everything had been decided. "Ours" is the network
-# of chapter 04, trained with Muon and one-cycle, with Adam in Muon's place, and
-# four times as long. "Tutorials" is a network as it is commonly published, with
-# its Adam at 0.001.
+# of chapter 04, trained with Muon and one-cycle, with Adam in Muon's place,
+# and four times as long. "Tutorials" is a network as it is commonly published,
+# with its Adam at 0.001.
 
 # %%
 from ae_lib import results
@@ -776,10 +777,11 @@ add_lines(figure, {"PCA-200": 1})
 
 # %% [markdown]
 # The tutorials' network ends far above. Ours, after three epochs, is close and
-# does not pass: its seeds differ by less than what is missing. With Adam on all
-# its weights it stays further behind, though its epochs took a quarter less
-# time: over a whole data set Muon does pay, at equal epochs at least. And with
-# four times the epochs our network passes PCA. That is what it takes: patience.
+# does not pass: its seeds differ by less than what is missing. With Adam on
+# all its weights it stays further behind, though its epochs took a quarter
+# less time: over a whole data set Muon does pay, at equal epochs at least. And
+# with four times the epochs our network passes PCA. That is what it takes:
+# patience.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -792,11 +794,29 @@ claim("with Adam alone it is further behind", behind, ">", 1.1)
 claim("after 12 epochs it has passed PCA-200", max(longer), "<", 1)
 
 # %% [markdown]
+# ## From symptom to test
+#
+# Before the last step, the curves of this page once more. What you see has
+# more than one possible cause; the test tells them apart.
+#
+# | you see | it may be | the test that tells |
+# |---|---|---|
+# | flat from the first step, high | broken plumbing, or a hopeless rate | [eight images](#One-batch-first): not learned either? Look at range, activation, optimizer |
+# | flat at the mean image's error | the output ignores the input | the outputs for two inputs: are they equal? |
+# | NaN, or up and away | rate too high, or data unscaled | largest value of a batch; then a tenth of the rate |
+# | up and down from batch to batch | some batches are harder | [means of whole epochs](#What-a-curve-says,-and-what-it-does-not) |
+# | training above validation | the mean over a moving epoch | measure the training images again after the epoch, in `eval()` |
+# | training falls, validation does not | [overfitting](#Too-few-images) | the same with twice the images: does the gap shrink? |
+# | both still fall at the end | too few steps | twice the epochs, compared at [equal time](#Better,-or-lucky?) |
+# | both level off, above PCA | rate, schedule, or patience | a lower rate at the end; then PCA with as many numbers |
+# | validation far worse at once | another pipeline for validation | validate on training images: the same loss? |
+#
 # ## The test images, once
 #
 # All decisions are made. Now the test images may be seen, by the first run of
-# this page. (The records above were made on test images, and chapter 04 compared
-# on them: fine for a lesson, not for a result of your own.) **Predict** their error from the validation loss.
+# this page. (The records above were made on test images, and chapter 04
+# compared on them: fine for a lesson, not for a result of your own.)
+# **Predict** their error from the validation loss.
 
 # %%
 test = data.load("cifar10", "test", limit=pick(quick=512, full=10_000))
@@ -816,14 +836,14 @@ claim("the validation error foretold the test error", ratio, "~", 1, tol=0.15)
 # ## What we saw
 #
 # [One batch](#One-batch-first) learned by heart tests the plumbing in seconds.
-# The network passes the mean image after a few hundred images and PCA-10
-# after a few thousand, [long before](#When-does-it-begin-to-draw?) the end of
-# an epoch of 50,000. The loss of the last batch says more about the batch than
-# about the network. Differences count when they exceed the
-# [spread among seeds](#Better,-or-lucky?): Muon's gain at equal steps does, and
-# at equal time it shows in a [long run](#The-long-run) only. Two pieces of folk
-# wisdom failed: a tenth of the lowest rate, and "still falling, so train
-# longer" where it is the [training loss](#Too-few-images) that falls. A good
+# The network passes the mean image after a few hundred images and PCA-10 after
+# a few thousand, [long before](#When-does-it-begin-to-draw?) the end of an
+# epoch of 50,000. The loss of the last batch says more about the batch than
+# about the network. Differences count when they exceed the [spread among
+# seeds](#Better,-or-lucky?): Muon's gain at equal steps does, and at equal
+# time it shows in a [long run](#The-long-run) only. Two pieces of folk wisdom
+# failed: a tenth of the lowest rate, and "still falling, so train longer"
+# where it is the [training loss](#Too-few-images) that falls. A good
 # [checkpoint](#Checkpoints) makes an interruption invisible.
 #
 # ## Exercises
