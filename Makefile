@@ -25,14 +25,17 @@ lab: $(READY) ## open the chapters in JupyterLab
 
 test: test-library test-notebooks ## test the library, then run every notebook
 
-test-library: $(READY) ## test the library and the repository
-	$(TEST_ENV) $(RUN) -m pytest --durations=10
+# Two files of tests or two notebooks at a time, each with half of the cores: small
+# networks gain little from a second core, and two trainings that share all cores would
+# wait for each other.
+HALF = OMP_NUM_THREADS=$$($(RUN) -c "import os; print(max(1, os.cpu_count() // 2))")
+IN_PAIRS = -n 2 --dist loadfile
 
-# Two notebooks at a time, each with half of the cores: small networks gain little from
-# a second core, and two trainings that share all cores would wait for each other.
+test-library: $(READY) ## test the library and the repository
+	$(TEST_ENV) $(HALF) $(RUN) -m pytest $(IN_PAIRS) --durations=10
+
 test-notebooks: $(READY) ## run every chapter and its solutions
-	$(TEST_ENV) OMP_NUM_THREADS=$$($(RUN) -c "import os; print(max(1, os.cpu_count() // 2))") \
-		$(RUN) -m pytest -p tests.notebook_report -n 2 --dist loadfile --nbval-lax chapters
+	$(TEST_ENV) $(HALF) $(RUN) -m pytest $(IN_PAIRS) -p tests.notebook_report --nbval-lax chapters
 
 notebooks: $(READY) ## build the notebooks whose .py has changed
 	$(RUN) chapters/build.py

@@ -148,7 +148,8 @@ def test_the_command_writes_the_record(images, tmp_path, monkeypatch, capsys):
 
 
 def test_workers_share_one_search(images, tmp_path, capsys):
-    optuna = pytest.importorskip("optuna")
+    import optuna
+
     train, validation = data.hold_out(images["train"], 16)
     options = {"model": LinearAutoencoder, "latent_dim": 2, "epochs": 1, "seed": 0}
     first = search.search(tmp_path, train, validation, trials=2, **options)
