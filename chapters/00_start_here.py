@@ -133,6 +133,7 @@ claim(
 # | [04 Building](04_building.ipynb) | How do 3,072 numbers become 200 and an image again? |
 # | [05 Training and validation](05_training.ipynb) | When has it learned, and how would you know? |
 # | [06 Seeing what it learned](06_seeing.ipynb) | What is in the code, and what is lost? |
+# | [12 The code that never changed](12_constant_code.ipynb) | Who made an autoencoder give one answer to everything? |
 #
 # Each chapter asks you to predict before it shows, and ends with exercises.
 # Worked solutions lie in the folder `solutions`, apart from the chapters, so
