@@ -14,7 +14,7 @@
 # - measure a checkerboard, and judge the remedies against it;
 # - choose the last activation so that the network can reach your data.
 #
-# **Cost:** about 90 s on 2 CPU cores.
+# **Cost:** about 60 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.

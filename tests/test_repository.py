@@ -17,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import ae_lib
+from ae_lib import results
 
 TOP_LEVEL = {
     ".ci",
@@ -221,6 +222,19 @@ def test_readme_tree_has_a_comment_for_each_module(root):
     for path in sorted((root / "ae_lib").rglob("*.py")):
         if path.name != "__init__.py":
             assert any(fnmatch(path.name, name) for name in named), f"{path} is missing"
+
+
+def test_readme_states_the_recorded_results_of_the_clinic(root):
+    data = results.load("clinic_heldback")["data"]
+    for name, text in (
+        ("first", "{hits} of {n} broken programs | {percent:.0f} %"),
+        ("first_three", "{hits} of {n} | {percent:.0f} %"),
+        ("false_alarms", "{hits} of {n} healthy look-alikes | {percent:.0f} %"),
+    ):
+        counts = data[name]
+        stated = text.format(**counts, percent=100 * counts["share"])
+        assert stated in readme(root), name
+    assert f"| one thread | {data['median_seconds']:.1f} s |" in readme(root)
 
 
 # --------------------------------------------------------------------- the Makefile
