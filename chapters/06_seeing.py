@@ -488,9 +488,8 @@ claim("direction 1 is now number 0 alone", off_axis, "<", 0.01)
 # We may use them because, as measured above, the numbers of *this* code happen
 # to vary alike. State the scale when you show such a picture.
 #
-# One image, moved along three directions and along one single number, by up
-# to three standard deviations each way. The middle column is the image's own
-# code, decoded. **Before you run:** what do you expect of direction 1?
+# `walk` moves a code along a direction, three standard deviations each way,
+# and decodes it at both ends and in the middle.
 
 
 # %%
@@ -499,6 +498,11 @@ def walk(z, direction, deviation):
     steps = torch.linspace(-3, 3, 3)[:, None]
     return model.decode(z + steps * deviation * direction)  # (3, 3, 32, 32)
 
+
+# %% [markdown]
+# One image, moved along three directions and along one single number. The
+# middle column is the image's own code, decoded. **Before you run:** what do
+# you expect of direction 1?
 
 # %%
 start = z["network"][7]

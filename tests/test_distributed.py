@@ -46,7 +46,7 @@ with distributed.joined("cpu"):
 """
 
 COMMAND = f"""
-import functools, os, signal, sys
+import functools, os, signal, sys, time
 from ae_lib import data, loop, train
 
 full = data.load("shapes", "train", {LIMIT}), data.load("shapes", "test", 12)
@@ -56,6 +56,8 @@ if os.environ.get("RANK") == "1" and "--resume" not in sys.argv:
     update = loop.Loop.update
     def dying(self, *arguments):
         if self.history.epochs == 1:
+            while not (self.folder / "last.pt").exists():  # process 0 is writing it
+                time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGKILL)
         update(self, *arguments)
     loop.Loop.update = dying
