@@ -34,9 +34,9 @@ from ae_lib import claim, data, pick, plots
 #
 # To a computer, a colour image $x$ is a block of numbers with $C = 3$ layers,
 # its channels: red, green, blue. A *filter* $w$ is a smaller block, $C×k×k$.
-# Place it on a patch of the image, multiply the numbers that lie on each other,
-# add up: that is one output. Slide it on by a pixel for the next one. All
-# outputs together are a *map*.
+# Place it on a patch of the image, multiply the numbers that lie on each
+# other, add up: that is one output. Slide it on by a pixel for the next one.
+# All outputs together are a *map*.
 #
 # $$y_{ij} = b + \sum_{c=0}^{C-1}\,\sum_{u=0}^{k-1}\,\sum_{v=0}^{k-1}
 # w_{cuv}\; x_{c,\,i+u,\,j+v}$$
@@ -514,8 +514,9 @@ plots.filters(torch.cat([end, start]), source=train.source)
 # The upper one, and nobody could tell. Seen as arrows in 27 dimensions, the
 # filters have turned by a few degrees in this short training, and they still
 # look like the noise they began as. Yet the network has learned, as its loss
-# shows. The edge detectors of the textbooks are found in larger first filters, of 7×7 or 11×11, after
-# training on hundreds of times as many images, for longer.
+# shows. The edge detectors of the textbooks are found in larger first filters,
+# of 7×7 or 11×11, after training on hundreds of times as many images, for
+# longer.
 #
 # How much is a few degrees? In 27 dimensions two filters that have nothing to
 # do with each other are about 90° apart.
@@ -762,9 +763,10 @@ two_answers(kept, accuracy, test.source)
 # %% [markdown]
 # Nobody does. Pixels and PCA lie at the lower right: the whole image, and few
 # right answers. On photographs training moved the network upwards, and hardly
-# to the left or right (on the stand-in it does move): what cannot be read back was lost already by ReLU and pooling with
-# random weights. So "what matters in the image" has no answer until somebody
-# says *for what*. The labels said: for telling ten classes apart.
+# to the left or right (on the stand-in it does move): what cannot be read back
+# was lost already by ReLU and pooling with random weights. So "what matters in
+# the image" has no answer until somebody says *for what*. The labels said: for
+# telling ten classes apart.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -790,8 +792,8 @@ claim("training moves it by less than a fifth", moved, "<", 0.2)
 # untrained, gets half of its influence from a seventh of that area. Features
 # of an untrained network name more images than pixels do; training with labels
 # names far more, hardly turns the first filters when it is short, and on
-# photographs hardly changes how much can be read back. Features are what matters
-# *for the question that the loss asks*.
+# photographs hardly changes how much can be read back. Features are what
+# matters *for the question that the loss asks*.
 #
 # ## Exercises
 #
@@ -813,8 +815,8 @@ claim("training moves it by less than a fifth", moved, "<", 0.2)
 #    points.
 # 4. **Deeper.** Probe a trained and an untrained network after each of the
 #    four stages (average maps larger than 4×4 to 4×4 first, so that no stage
-#    leads by its many numbers). Where is each at its best? You are done when you can say what
-#    depth is worth without training.
+#    leads by its many numbers). Where is each at its best? You are done when
+#    you can say what depth is worth without training.
 #
 # Solutions: [solutions/01_features.ipynb](solutions/01_features.ipynb).
 #

@@ -8,7 +8,8 @@
 #
 # **You will be able to**
 #
-# - write PCA in seven lines, and tell its error without reconstructing anything;
+# - write PCA in seven lines, and tell its error without reconstructing
+#   anything;
 # - say what an image costs: how many numbers for 90 % or 99 % of the variance;
 # - show that a linear autoencoder finds the same subspace, but other axes;
 # - say when a non-linear autoencoder beats PCA, and when it does not yet;
@@ -180,9 +181,9 @@ for wanted in (0.5, 0.8, 0.9, 0.95, 0.99):
 # more. The beginning is cheap, and each further decibel costs more than the
 # one before.
 #
-# The next figure shows the whole trade. The right-hand axis is the same error in
-# decibels. Look for two things: is there a knee, a natural place
-# to stop? And do new images fare worse than the training images?
+# The next figure shows the whole trade. The right-hand axis is the same error
+# in decibels. Look for two things: is there a knee, a natural place to stop?
+# And do new images fare worse than the training images?
 
 # %%
 ks = [1, 2, 4, 8, 16, 32, 64, 100, 200, 400, 800]
@@ -210,8 +211,8 @@ figure
 # fitted to ever fainter directions, which these training images pin down less
 # and less well. PCA can overfit too.
 #
-# Why so smooth? Plot the eigenvalues themselves, both axes logarithmic. A power
-# law would be a straight line.
+# Why so smooth? Plot the eigenvalues themselves, both axes logarithmic. A
+# power law would be a straight line.
 
 # %%
 rank = torch.logspace(0, 3, 40).long().unique()  # 1 ... 1000
@@ -378,8 +379,8 @@ print("variances 14 to 19:", [round(v, 2) for v in variances[13:19].tolist()])
 # direction is only as certain as its gap to the next.
 #
 # So ask component by component: which share of it lies inside the
-# autoencoder's subspace? **Predict the curve** from 1 to 32. The second line is
-# the same training on images whose mean was *not* subtracted.
+# autoencoder's subspace? **Predict the curve** from 1 to 32. The second line
+# is the same training on images whose mean was *not* subtracted.
 
 # %%
 uncentred = train_linear(x)
@@ -505,9 +506,9 @@ claim(
 # %% [markdown]
 # This holds for the networks of this course too, whose code has a plain matrix
 # on both sides. Remember it when someone explains what "the third number of
-# the code" means. Of an autoencoder trained on the reconstruction alone, single numbers
-# have no meaning that the training defines; the space they span together has.
-# Chapter 06 returns to it.
+# the code" means. Of an autoencoder trained on the reconstruction alone,
+# single numbers have no meaning that the training defines; the space they span
+# together has. Chapter 06 returns to it.
 #
 # ## Encoder, bottleneck, decoder
 #
@@ -601,10 +602,10 @@ print(f"8 bits   200 bytes, factor {3072 / 200:4.1f}   {byte_db:.2f} dB")
 
 # %% [markdown]
 # The factor is 3.8, not 15. It becomes 15 once the code is rounded, and the
-# rounding turns out to be almost free. So the popular sentence was right by luck. How many
-# *numbers* a code has says little; how many *bits* it needs says it all. A
-# short code can carry much in its digits, a long one little. (And the decoder
-# has to be stored as well: here 200 components and the mean.)
+# rounding turns out to be almost free. So the popular sentence was right by
+# luck. How many *numbers* a code has says little; how many *bits* it needs
+# says it all. A short code can carry much in its digits, a long one little.
+# (And the decoder has to be stored as well: here 200 components and the mean.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -639,8 +640,8 @@ plots.samples(marked_val, n=8, source=images.source)
 
 # %% [markdown]
 # You can read the bit, third pixel from the left in the third row; a black one
-# on a dark image takes a second look. Now fit PCA to the marked images and try to read the bit in its
-# *reconstruction*.
+# on a dark image takes a second look. Now fit PCA to the marked images and try
+# to read the bit in its *reconstruction*.
 #
 # You can predict what happens. The mark's variance is 0.25 in each of three
 # channels, 0.75 in all. PCA takes directions in the order of their variance.
@@ -684,11 +685,11 @@ claim(
 claim("64 components keep it", read[64], ">", 0.95)
 
 # %% [markdown]
-# PCA has no notion of importance. Nor has the bottleneck: it only says *how much* can be kept.
-# *What* is kept is decided by the loss, and the squared error pays for
-# variance, pixel by pixel. If you want something else kept, you must say so in
-# the loss or in the data (exercise 4). What is small, sharp or rare goes
-# first: eyes, letters, cracks.
+# PCA has no notion of importance. Nor has the bottleneck: it only says *how
+# much* can be kept. *What* is kept is decided by the loss, and the squared
+# error pays for variance, pixel by pixel. If you want something else kept, you
+# must say so in the loss or in the data (exercise 4). What is small, sharp or
+# rare goes first: eyes, letters, cracks.
 #
 # ## What we saw
 #
@@ -712,8 +713,8 @@ claim("64 components keep it", read[64], ">", 0.95)
 #    of components is to blame. You have succeeded when you can say which $k$
 #    near 8 should give small angles only.
 # 3. **Through the origin.** Do PCA *without* subtracting the mean. Prove, then
-#    check, that with $k$ numbers it is never better than PCA with $k$ and never
-#    worse than PCA with $k - 1$ (on the training images).
+#    check, that with $k$ numbers it is never better than PCA with $k$ and
+#    never worse than PCA with $k - 1$ (on the training images).
 # 4. **Make it matter.** Change the loss so that 8 components keep the bit, and
 #    measure what the other pixels pay for it. You have succeeded when the bit
 #    is read in 95 % of new images. Where would you stop?
@@ -735,9 +736,9 @@ claim("64 components keep it", read[64], ">", 0.95)
 # - D. Kunin, J. Bloom, A. Goeva and C. Seed, *Loss landscapes of regularized
 #   linear autoencoders*, ICML, 2019. Weight decay makes the linear autoencoder
 #   find the principal directions themselves and not only their span.
-# - A. Torralba and A. Oliva, *Statistics of natural image categories*, Network:
-#   Computation in Neural Systems 14, 2003. Spectra and principal components of
-#   photographs, and what they reveal about a scene.
+# - A. Torralba and A. Oliva, *Statistics of natural image categories*,
+#   Network: Computation in Neural Systems 14, 2003. Spectra and principal
+#   components of photographs, and what they reveal about a scene.
 # - N. Ahmed, T. Natarajan and K. Rao, *Discrete cosine transform*, IEEE
 #   Transactions on Computers C-23, 1974. Three pages: cosines as a cheap
 #   stand-in for PCA. JPEG followed.

@@ -7,6 +7,7 @@
 
 Each `NN_name.py` is the source of the `NN_name.ipynb` beside it, which is
 executed in a fresh kernel and stored with its outputs. Only the .py is edited.
+Where only the text between the code has changed, the outputs are kept.
 """
 
 import argparse
@@ -187,12 +188,25 @@ def data_source():
     return data.load("cifar10", split="test", limit=1).source
 
 
-def build(source, data=""):
-    """Execute a percent file and store its notebook; return the seconds.
+def take_over_outputs(notebook, stored):
+    """Copy the outputs of a stored notebook if it has the very same code.
 
-    Raises ValueError, and leaves the stored notebook alone, when a cell fails
-    or an output must not be published.
+    Returns whether it had; otherwise nothing is copied.
     """
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    old = [c for c in stored.cells if c.cell_type == "code"]
+    if [c.source for c in code] != [c.source for c in old]:
+        return False
+    if any(cell.execution_count is None for cell in old):
+        return False
+    for cell, before in zip(code, old, strict=True):
+        cell.outputs = before.outputs
+        cell.execution_count = before.execution_count
+    return True
+
+
+def run(source):
+    """Execute a percent file; return its notebook and the seconds it took."""
     notebook = read_source(source)
     try:
         seconds = execute(notebook, source.parent)
@@ -201,16 +215,33 @@ def build(source, data=""):
     replace_widgets(notebook)
     # Without the kernel's own, which names a version of Python.
     notebook.metadata["language_info"] = LANGUAGE
-    notebook.metadata["ae_lib"] = {
-        "source_sha256": source_hash(source),
-        "seconds": round(seconds, 1),
-        "data": data,
+    return notebook, seconds
+
+
+def build(source, data="", anew=True):
+    """Store the notebook of a percent file; return the seconds it ran.
+
+    With `anew=False` the code is not run (0 seconds) when it is what it was.
+    Raises ValueError, and leaves the stored notebook alone, when a cell fails
+    or an output must not be published.
+    """
+    path = source.with_suffix(".ipynb")
+    seconds = 0.0
+    notebook = read_source(source)
+    stored = None if anew or not path.exists() else nbformat.read(path, 4)
+    if stored and take_over_outputs(notebook, stored):
+        record = dict(stored.metadata["ae_lib"])
+    else:
+        notebook, seconds = run(source)
+        record = {"seconds": round(seconds, 1), "data": data}
+    notebook.metadata["ae_lib"] = record | {
+        "source_sha256": source_hash(source)
     }
     if found := problems(notebook):
         raise ValueError("\n".join([f"{source.name}: not stored", *found]))
     nbformat.validate(notebook)
     text = nbformat.writes(notebook).rstrip("\n") + "\n"
-    with write_atomically(source.with_suffix(".ipynb")) as part:
+    with write_atomically(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
     return seconds
 
@@ -259,7 +290,9 @@ def main(arguments=None):
         elif reason or options.all:
             try:
                 data = data or data_source()
-                seconds, verdict = f"{build(source, data):.1f}", "built"
+                spent = build(source, data, anew=options.all)
+                seconds = f"{spent:.1f}" if spent else ""
+                verdict = "built" if spent else "text renewed"
             except ValueError as error:
                 print(error, file=sys.stderr)
                 verdict = "FAILED"

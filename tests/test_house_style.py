@@ -63,6 +63,16 @@ def test_code_fits_the_column(source):
     assert wide == []
 
 
+def test_prose_fits_the_column(source):
+    """Tables and links cannot be broken; everything else can."""
+    wide = [
+        line
+        for line in source.read_text(encoding="utf-8").splitlines()
+        if len(line) > 79 and not line.startswith("# |") and "](" not in line
+    ]
+    assert wide == []
+
+
 def test_code_is_interrupted_by_prose(source):
     run = 0
     for cell in build.read_source(source).cells:

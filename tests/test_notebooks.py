@@ -225,6 +225,26 @@ def test_a_changed_source_is_noticed(small):
     assert contents(stored(small)) != contents(build.read_source(small))
 
 
+def test_new_prose_keeps_the_outputs_and_new_code_does_not(small):
+    build.build(small, "photographs")
+    path = small.with_suffix(".ipynb")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace('"4\\n"', '"kept\\n"'), encoding="utf-8")
+    prose = small.read_text(encoding="utf-8").replace("Small", "Little")
+    small.write_text(prose, encoding="utf-8")
+    assert build.build(small, "drawings", anew=False) == 0
+    notebook = stored(small)
+    assert build.why_stale(small) is None
+    assert contents(notebook) == contents(build.read_source(small))
+    assert notebook.cells[1].outputs[0].text == "kept\n"
+    assert [c.execution_count for c in code_cells(notebook)] == [1, 2]
+    assert notebook.metadata.ae_lib.data == "photographs"
+    small.write_text(prose.replace("2 + 2", "2 + 3"), encoding="utf-8")
+    assert build.build(small, "drawings", anew=False) > 0
+    assert stored(small).cells[1].outputs[0].text == "5\n"
+    assert stored(small).metadata.ae_lib.data == "drawings"
+
+
 def test_windows_line_endings_change_nothing(small):
     before = build.source_hash(small)
     small.write_bytes(small.read_bytes().replace(b"\n", b"\r\n"))

@@ -93,9 +93,9 @@ error_small = mse(x, large)
 print(f"8×8 pixels {error_small:.4f}   PCA {error_pca:.4f}")
 
 # %% [markdown]
-# Shrinking costs nothing, beats the mean image several times over, and loses to
-# PCA and to the network of the chapter. PCA spends its numbers better: it may
-# choose *which* 200 weighted sums to keep.
+# Shrinking costs nothing, beats the mean image several times over, and loses
+# to PCA and to the network of the chapter. PCA spends its numbers better: it
+# may choose *which* 200 weighted sums to keep.
 
 # %%
 # NBVAL_CHECK_OUTPUT

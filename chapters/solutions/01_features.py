@@ -135,9 +135,9 @@ def worth(encode):
 
 
 # %% [markdown]
-# Two seeds. Each network is probed as it was drawn (its batch normalisation has
-# seen the images of classes 0 to 4 once, its weights nothing), and again after
-# it has been trained on those *other* classes.
+# Two seeds. Each network is probed as it was drawn (its batch normalisation
+# has seen the images of classes 0 to 4 once, its weights nothing), and again
+# after it has been trained on those *other* classes.
 
 # %%
 pixels, untrained, trained = worth(nn.Flatten()), [], []
@@ -163,9 +163,9 @@ print(
 # The network has never been told these classes, and still it leads. On
 # photographs it is 5.7 points (hundredths of the images) ahead of the network
 # that it was before, and 16.2 ahead of the pixels, on the mean of two seeds.
-# So its lead in the chapter was not only a matter of being told the answers. Features made for some classes
-# serve others too, which is why one person's trained network is used by so
-# many.
+# So its lead in the chapter was not only a matter of being told the answers.
+# Features made for some classes serve others too, which is why one person's
+# trained network is used by so many.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -223,12 +223,12 @@ figure
 
 # %% [markdown]
 # On photographs the untrained network is at its best after the second stage,
-# hardly ahead of the first, and its last stage is worth least: without training
-# depth soon stops paying, for what the stages throw away, they throw away at
-# random. Training keeps depth from hurting up to stage 3; behind it nothing
-# more is gained. Yet the gain *over the untrained network* is largest at the
-# last stage. All this is one seed and 2,000 images: differences of a point or
-# two mean nothing.
+# hardly ahead of the first, and its last stage is worth least: without
+# training depth soon stops paying, for what the stages throw away, they throw
+# away at random. Training keeps depth from hurting up to stage 3; behind it
+# nothing more is gained. Yet the gain *over the untrained network* is largest
+# at the last stage. All this is one seed and 2,000 images: differences of a
+# point or two mean nothing.
 
 # %%
 # NBVAL_CHECK_OUTPUT

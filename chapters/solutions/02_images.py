@@ -64,8 +64,8 @@ claim("noisy and clean differ by about 0.1", distance, "~", 0.1, tol=0.02)
 #
 # `j` already counts images, and the slice multiplies it by 100 once more. For
 # `j = 0` the batch is the first hundred; for `j = 100` it starts at image
-# 10,000, far behind the last one. Slicing past the end is no error: it gives an
-# empty batch. This loop is in a question that thousands have read.
+# 10,000, far behind the last one. Slicing past the end is no error: it gives
+# an empty batch. This loop is in a question that thousands have read.
 
 # %%
 x = torch.arange(1_000)

@@ -58,8 +58,8 @@ for bits in (8, 6, 5, 4, 2):
 # Each bit less makes the steps twice as wide and the error of rounding four
 # times as large. It stays hidden below the error of the 200 components for a
 # while, and then takes over. It would pay to give the first numbers, whose
-# range is wide, more bits than the last: that is what real codecs do. Five bits
-# are the fewest below 0.5 dB, a factor of almost 25.
+# range is wide, more bits than the last: that is what real codecs do. Five
+# bits are the fewest below 0.5 dB, a factor of almost 25.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -174,9 +174,9 @@ for k in raw:
 # ## Exercise 4
 #
 # Weight the loss: errors of the marked pixel count $w^2$ times. For PCA that
-# means to multiply this pixel by $w$ before the fit, and to divide by $w$ after
-# the reconstruction. (Pixels must stay in [0, 1], so instead we divide all the
-# others by $w$, which is the same up to a factor.)
+# means to multiply this pixel by $w$ before the fit, and to divide by $w$
+# after the reconstruction. (Pixels must stay in [0, 1], so instead we divide
+# all the others by $w$, which is the same up to a factor.)
 
 # %%
 random = torch.Generator().manual_seed(0)
@@ -212,9 +212,10 @@ for w, (read, others) in outcome.items():
 
 # %% [markdown]
 # Once the weight lifts the mark's variance above that of the eighth component,
-# one of the 8 numbers is spent on it. The other pixels pay what that number was
-# worth to them, about 5 %, and more weight changes nothing further. So weight 3
-# is a good place to stop, if the bit is worth those 5 % to you. PCA cannot say.
+# one of the 8 numbers is spent on it. The other pixels pay what that number
+# was worth to them, about 5 %, and more weight changes nothing further. So
+# weight 3 is a good place to stop, if the bit is worth those 5 % to you. PCA
+# cannot say.
 
 # %%
 # NBVAL_CHECK_OUTPUT

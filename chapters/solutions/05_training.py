@@ -207,10 +207,10 @@ again = scores[16, 1] / scores[64, 2]
 claim("16 once is still below 64 twice over", again, "<", 1)
 
 # %% [markdown]
-# At equal images small batches win, because they make more steps, and early
-# on every step helps. They cost more seconds for the same images; yet 64 needs
-# more than twice the epochs to catch up. So on two cores, at this learning rate
-# and this early: 16. Two cautions: the learning rate was not adapted to the
-# size, and later in a run the noise of small batches is in the way. A GPU is
-# idle with 16 images: there, measure the images per second first, and choose
-# the smallest batch that keeps it busy.
+# At equal images small batches win, because they make more steps, and early on
+# every step helps. They cost more seconds for the same images; yet 64 needs
+# more than twice the epochs to catch up. So on two cores, at this learning
+# rate and this early: 16. Two cautions: the learning rate was not adapted to
+# the size, and later in a run the noise of small batches is in the way. A GPU
+# is idle with 16 images: there, measure the images per second first, and
+# choose the smallest batch that keeps it busy.

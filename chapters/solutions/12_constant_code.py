@@ -55,7 +55,8 @@ claim("the posted loop leaves nine batches empty", posted[1], "~", 9, tol=0)
 # ## Exercise 2
 #
 # The signal ratio at the code of the untrained network is a matter of one
-# batch. It says whether there is anything to learn from; time has no part in it.
+# batch. It says whether there is anything to learn from; time has no part in
+# it.
 
 # %%
 from ae_lib.posted import RELU, PostedAutoencoder, Variant, train
@@ -88,8 +89,8 @@ claim("A has no signal before the first step", signal_at_code(a), "<", 0.05)
 claim("B has: it only needs time", signal_at_code(b), ">", 0.3)
 
 # %% [markdown]
-# The cure of A is to mix the batches and to let the signal through; more epochs of
-# the same help little. The cure of B is the rate.
+# The cure of A is to mix the batches and to let the signal through; more
+# epochs of the same help little. The cure of B is the rate.
 #
 # ## Exercise 3
 #
