@@ -53,20 +53,26 @@ class PCA:
     variances: Tensor  # (latent_dim,), largest first, divided by N and not N - 1
 
     @classmethod
-    def fit(cls, images: Images | Tensor, latent_dim: int) -> PCA:
+    def fit(
+        cls, images: Images | Tensor, latent_dim: int, *, mirrored: bool = False
+    ) -> PCA:
         """Fit to Images, uint8 or float images in [0, 1], (N, C, H, W).
 
         `latent_dim` is at most N - 1 and at most C*H*W, otherwise ValueError. With
         50,000 images of 3 x 32 x 32 it takes about 10 to 20 seconds on two cores.
+        `mirrored` counts the mirror image of each image too: for photographs, of which
+        either is as likely, that is twice the data, and twice the seconds.
         """
         pixels = _pixels(images)
+        if mirrored:
+            pixels = torch.cat([pixels, pixels.flip(3)])
         n, d = len(pixels), pixels[0].numel()
         if not 1 <= latent_dim <= min(n - 1, d):
             raise ValueError(
                 f"latent_dim must be from 1 to {min(n - 1, d)} for {n} images of "
                 f"{d} values, got {latent_dim}"
             )
-        mean = MeanImage.fit(images).mean
+        mean = MeanImage.fit(pixels).mean
         principal = _from_covariance if d <= n else _from_inner_products
         components, variances = principal(pixels, mean, latent_dim)
         return cls(mean, components.float(), variances.float())

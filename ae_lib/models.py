@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ae_lib.baselines import PCA
 from ae_lib.blocks import PatchDecoder, PatchEncoder, fold
-from ae_lib.data import Images
+from ae_lib.data import Images, to_unit
 
 Shape = tuple[int, int, int]
 
@@ -111,8 +111,8 @@ class ResidualAutoencoder(Autoencoder):
     makes the code of all channels, one makes all channels of the code, and the blocks
     add corrections that start at zero. After `start_as_pca` the untrained network
     answers as PCA does, and training begins there. Height and width must be
-    multiples of 4, and there may be up to 7 colours; what leaves [0, 1] is clipped in
-    evaluation mode.
+    multiples of 4, and there may be up to 7 colours. What leaves [0, 1] is clipped;
+    the gradient passes as if it were not.
 
     >>> model = ResidualAutoencoder(latent_dim=200)
     >>> model.encode(torch.rand(5, 3, 32, 32)).shape
@@ -122,7 +122,8 @@ class ResidualAutoencoder(Autoencoder):
     WIDTH, ENCODER_BLOCKS, DECODER_BLOCKS = 128, 1, 2
     CODE_SCALE = 0.5  # of the codes, against those of PCA: steps fit both matrices then
     # What starts as PCA must not be thrown away in the first steps.
-    muon_rates = {"bottleneck.weight": 0.005, "decoder.up.weight": 0.005}
+    rates = {"bottleneck.weight": 1.5e-4, "decoder.up.weight": 1.5e-4}
+    pace = 1.0
 
     def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
         super().__init__(latent_dim, image_shape, multiple=4)
@@ -138,14 +139,17 @@ class ResidualAutoencoder(Autoencoder):
         )
 
     @torch.no_grad()
-    def start_as_pca(self, images: Images | Tensor) -> None:
+    def start_as_pca(self, images: Images | Tensor, *, mirrored: bool = False) -> None:
         """Set both matrices and the mean so that the code is that of PCA.
 
-        `images` are the training images, (N, C, H, W). Where PCA has fewer components
-        than the code has numbers, the others keep their random start.
+        `images` are the training images, (N, C, H, W); `mirrored` counts their mirror
+        images too. Where PCA has fewer components than the code has numbers, the
+        others keep their random start. The less PCA leaves to learn, the smaller the
+        steps should be: `pace`, a factor on the rates of `muon_and_adam`, is set to
+        three times the share of the standard deviation that is left, at most 1.
         """
         most = min(len(images) - 1, self.mean.numel())
-        pca = PCA.fit(images, min(self.latent_dim, most))
+        pca = PCA.fit(images, min(self.latent_dim, most), mirrored=mirrored)
         axes = pca.components.unflatten(1, self.image_shape)
         axes = fold(axes).flatten(1)  # (k, 48·8·8)
         k, pixels = axes.shape
@@ -157,13 +161,16 @@ class ResidualAutoencoder(Autoencoder):
         up.weight[:pixels].zero_()
         up.weight[:pixels, :k] = axes.T / self.CODE_SCALE
         up.bias.zero_()
+        x = to_unit(getattr(images, "pixels", images)[:1_000])
+        left = (pca(x) - x).std() / (x - pca.mean).std()
+        self.pace = min(1.0, 3 * left.item())
 
     def encode(self, x: Tensor) -> Tensor:
         return super().encode(x - self.mean)  # (B, latent_dim)
 
     def decode(self, z: Tensor) -> Tensor:
         x_hat = super().decode(z) + self.mean  # (B, C, H, W)
-        return x_hat if self.training else x_hat.clamp(0, 1)
+        return x_hat + (x_hat.clamp(0, 1) - x_hat).detach()
 
 
 class LinearAutoencoder(Autoencoder):
@@ -218,10 +225,13 @@ MODELS = {model.__name__: model for model in _ALL}
 
 
 def for_images(name: str, latent_dim: int, images: Images) -> Autoencoder:
-    """Make the model of that name for training images, as PCA where it can be."""
+    """Make the model of that name for training images, as PCA where it can be.
+
+    Colour images count for photographs, which are as likely in a mirror.
+    """
     model = MODELS[name](latent_dim, images.shape)
     if isinstance(model, ResidualAutoencoder):
-        model.start_as_pca(images)
+        model.start_as_pca(images, mirrored=images.shape[0] == 3)
     return model
 
 

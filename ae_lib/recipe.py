@@ -16,21 +16,26 @@ def muon_and_adam(model: nn.Module) -> list[Optimizer]:
 
     Muon (Jordan et al. 2024) replaces the update of a matrix by the nearest orthogonal
     one. Nearly all weights of a convolutional autoencoder sit in the two matrices
-    beside its bottleneck; chapter 05 measures what Muon gains there. A model may name
-    matrices that want another rate, in `muon_rates`.
+    beside its bottleneck; chapter 05 measures what Muon gains there. A model that
+    starts near its goal says so: `rates` names matrices that Adam is to move at a rate
+    of their own, and `pace` is a factor on all rates.
     """
-    own_rates = getattr(model, "muon_rates", {})  # name -> rate
-    matrices, others = [], []
+    own_rates = getattr(model, "rates", {})  # name -> rate
+    pace = getattr(model, "pace", 1.0)
+    matrices, others, named = [], [], []
     for name, p in model.named_parameters():
-        if p.requires_grad and p.ndim == 2:
-            matrices.append({"params": [p], "lr": own_rates.get(name, 0.02)})
+        if p.requires_grad and name in own_rates:
+            named.append({"params": [p], "lr": own_rates[name] * pace})
         elif p.requires_grad:
-            others.append(p)
-    optimizers: list[Optimizer] = []
+            (matrices if p.ndim == 2 else others).append(p)
     if others:
-        optimizers.append(torch.optim.Adam(others, lr=3e-3, fused=True))
+        named.insert(0, {"params": others})
+    optimizers: list[Optimizer] = []
+    if named:
+        optimizers.append(torch.optim.Adam(named, lr=3e-3 * pace, fused=True))
     if matrices:
-        optimizers.append(torch.optim.Muon(matrices, weight_decay=0.0))
+        muon = torch.optim.Muon(matrices, lr=0.02 * pace, weight_decay=0.0)
+        optimizers.append(muon)
     return optimizers
 
 

@@ -77,6 +77,14 @@ def test_more_components_than_directions_stay_orthonormal():
     assert mse(x, pca(x)) < 1e-10
 
 
+def test_mirrored_is_a_fit_to_both():
+    images = torch.rand(40, 3, 8, 8)
+    both = torch.cat([images, images.flip(3)])
+    mirrored, whole = PCA.fit(images, 5, mirrored=True), PCA.fit(both, 5)
+    torch.testing.assert_close(mirrored.components, whole.components)
+    assert not torch.allclose(mirrored.mean, PCA.fit(images, 5).mean)
+
+
 def test_two_fits_are_equal():
     x = correlated(120)
     assert torch.equal(PCA.fit(x, 5).components, PCA.fit(x, 5).components)

@@ -5,14 +5,16 @@ import torch
 
 from ae_lib.baselines import PCA
 from ae_lib.blocks import MatrixConv, fold, unfold
-from ae_lib.data import to_unit
+from ae_lib.data import Images, to_unit
 from ae_lib.models import (
     MODELS,
     ArticleAutoencoder,
     ConvAutoencoder,
     LinearAutoencoder,
     ResidualAutoencoder,
+    for_images,
 )
+from ae_lib.recipe import muon_and_adam
 
 SHAPES = [(3, 32, 32), (1, 28, 28)]
 
@@ -93,8 +95,7 @@ def test_residual_network_starts_as_pca(shape):
     model = ResidualAutoencoder(20, shape)
     model.start_as_pca(images)
     pca = PCA.fit(images, 20)
-    model.train()  # nothing is clipped
-    torch.testing.assert_close(model(x), pca(x), rtol=0, atol=1e-5)
+    torch.testing.assert_close(model(x), pca(x).clamp(0, 1), rtol=0, atol=1e-5)
     codes = model.encode(x) / model.CODE_SCALE
     torch.testing.assert_close(codes, pca.encode(x), rtol=0, atol=1e-4)
 
@@ -108,12 +109,43 @@ def test_residual_network_starts_with_fewer_images_than_numbers():
     assert error < 1e-6  # 29 components hold 30 images
 
 
-def test_residual_network_clips_in_evaluation_only():
+def test_residual_network_clips_and_still_learns_there():
     model = ResidualAutoencoder(4)
-    z = 1e3 * torch.randn(2, 4)
-    assert model.train().decode(z).max() > 1
-    x_hat = model.eval().decode(z)
+    z = (1e3 * torch.randn(2, 4)).requires_grad_()
+    x_hat = model.decode(z)
     assert 0 <= x_hat.min() and x_hat.max() <= 1
+    (x_hat - 0.5).square().sum().backward()  # the target is far from all of them
+    assert z.grad.abs().min() > 0
+
+
+def test_residual_network_takes_small_steps_where_little_is_left():
+    torch.manual_seed(0)
+    smooth = torch.nn.functional.interpolate(torch.rand(200, 3, 4, 4), scale_factor=4)
+    images = (smooth * 255).byte()  # 48 numbers hold nearly all of each
+    paces = {}
+    for latent_dim in (2, 46, 48):
+        model = ResidualAutoencoder(latent_dim, (3, 16, 16))
+        assert model.pace == 1
+        model.start_as_pca(images)
+        paces[latent_dim] = model.pace
+    assert paces[2] == 1 and 0 < paces[48] < 0.1 < paces[46] < 1
+    adam, muon = muon_and_adam(model)
+    assert muon.param_groups[0]["lr"] == pytest.approx(0.02 * model.pace)
+    assert adam.param_groups[0]["lr"] == pytest.approx(3e-3 * model.pace)
+
+
+def test_for_images_counts_the_mirror_images_of_photographs():
+    torch.manual_seed(0)
+    pixels = (torch.rand(40, 3, 8, 8) * 255).byte()
+    pixels[..., :4] //= 4  # dark on the left
+    images = Images(
+        pixels, torch.zeros(40, dtype=torch.long), ("a",), "noise", "noise", "train"
+    )
+    mean = for_images("ResidualAutoencoder", 4, images).mean
+    torch.testing.assert_close(mean, mean.flip(2))
+    grey = Images(pixels[:, :1], images.labels, ("a",), "noise", "noise", "train")
+    mean = for_images("ResidualAutoencoder", 4, grey).mean
+    assert mean[..., 4:].mean() > 2 * mean[..., :4].mean()
 
 
 def test_residual_network_refuses_too_many_channels():
@@ -132,7 +164,7 @@ def test_matrix_convolution_is_a_convolution():
 def test_own_rates_name_matrices():
     model = ResidualAutoencoder(4)
     matrices = {name for name, p in model.named_parameters() if p.ndim == 2}
-    assert set(model.muon_rates) < matrices
+    assert set(model.rates) < matrices
 
 
 def test_folding_is_pixel_unshuffle_and_can_be_undone():

@@ -345,7 +345,10 @@ def test_history_survives_the_disk(images, tmp_path):
 
 def test_recipe_gives_named_matrices_their_own_rate():
     model = ResidualAutoencoder(4, (1, 8, 8))
-    _, muon = muon_and_adam(model)
-    rate = {id(p): g["lr"] for g in muon.param_groups for p in g["params"]}
-    assert rate[id(model.bottleneck.weight)] == model.muon_rates["bottleneck.weight"]
+    adam, muon = muon_and_adam(model)
+    groups = [*adam.param_groups, *muon.param_groups]
+    rate = {id(p): g["lr"] for g in groups for p in g["params"]}
+    assert len(rate) == len(list(model.parameters()))
+    assert rate[id(model.bottleneck.weight)] == model.rates["bottleneck.weight"]
     assert rate[id(model.encoder.blocks[0].first.weight)] == 0.02
+    assert rate[id(model.decoder.head.weight)] == 3e-3
