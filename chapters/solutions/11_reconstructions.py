@@ -28,9 +28,9 @@ from ae_lib.baselines import PCA
 from ae_lib.metrics import effective_rank, mse, r_squared, reconstruct
 from ae_lib.recipe import one_cycle
 
-images = data.load("cifar10", limit=756)
+images = data.load("cifar10", limit=736)
 train_images, held = data.hold_out(images, 256)
-x, x_val = train_images.unit(), held.unit()  # (500 and 256, 3, 32, 32)
+x, x_val = train_images.unit(), held.unit()  # (480 and 256, 3, 32, 32)
 
 
 def r2(model, x):
@@ -39,20 +39,22 @@ def r2(model, x):
 
 
 # %%
-def train(model, x, epochs=6, *, loss=F.mse_loss, penalty=None, noise=0.0,
+def train(model, x, epochs=8, *, loss=F.mse_loss, penalty=None, noise=0.0,
           weights=None, decay=0.0, watch=None, seed=0):  # fmt: skip
     random = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(
         model.parameters(), weight_decay=decay, fused=True
     )
-    steps, done = epochs * -(-len(x) // 20), 0
+    steps, done = epochs * -(-len(x) // 16), 0
     for _ in range(epochs):
         model.train()
-        for rows in torch.randperm(len(x), generator=random).split(20):
+        for rows in torch.randperm(len(x), generator=random).split(16):
             optimizer.param_groups[0]["lr"] = 1e-2 * one_cycle(done / steps)
-            target = x[rows]  # (20, C, H, W)
-            grain = torch.randn(target.shape, generator=random)
-            x_hat = model(target + noise * grain)
+            seen = target = x[rows]  # (16, C, H, W)
+            if noise:
+                grain = torch.randn(target.shape, generator=random)
+                seen = target + noise * grain
+            x_hat = model(seen)
             value = loss(x_hat, target)
             if weights is not None:
                 value = (weights[rows] * (x_hat - target) ** 2).mean()
@@ -71,7 +73,7 @@ def train(model, x, epochs=6, *, loss=F.mse_loss, penalty=None, noise=0.0,
 class Small(nn.Module):
     """Halve the image twice, squeeze it through `latent_dim`, draw it."""
 
-    def __init__(self, latent_dim=32, width=8, dropout=0.0, last=nn.Sigmoid):
+    def __init__(self, latent_dim=32, width=16, dropout=0.0, last=nn.Sigmoid):
         super().__init__()
         w, grid = width, (2 * width, 8, 8)
         self.encoder = nn.Sequential(
@@ -91,7 +93,7 @@ class Small(nn.Module):
 
 
 # %%
-def small(latent_dim=32, width=8, seed=0, **options):
+def small(latent_dim=32, width=16, seed=0, **options):
     torch.manual_seed(seed)
     return Small(latent_dim, width, **options)
 
@@ -102,7 +104,7 @@ def small(latent_dim=32, width=8, seed=0, **options):
 
 
 # %%
-def patient_a(latent_dim=128, width=8, epochs=6, loss=F.mse_loss, inner=2):
+def patient_a(latent_dim=128, width=8, epochs=5, loss=F.mse_loss, inner=2):
     """Complaint: soft pictures, although the code is long."""
     model = small(latent_dim, width)
     wide, full = model.decoder[1].in_features, model.decoder[1].out_features
@@ -118,7 +120,7 @@ def sickness_a(**change):
 
 
 # %%
-def patient_b(decay=0.0, dropout=0.0, epochs=6, latent_dim=64, mean=0.5):
+def patient_b(decay=0.0, dropout=0.0, epochs=5, latent_dim=64, mean=0.5):
     """Complaint: good on training images, far off on new ones."""
     model = train(small(latent_dim, dropout=dropout), x, epochs, decay=decay)
     return model, (x_val - mean) / 0.5 if mean else x_val
@@ -153,7 +155,7 @@ class Patient(Small):
         return torch.sigmoid(self.blend(torch.cat([drawn, seen], 1)))
 
 
-def patient_c(latent_dim=16, decay=0.0, noise=0.0, epochs=6, window=True):
+def patient_c(latent_dim=16, decay=0.0, noise=0.0, epochs=5, window=True):
     """Complaint: splendid pictures, and a code that is good for nothing."""
     torch.manual_seed(0)
     model = Patient(latent_dim, window)
