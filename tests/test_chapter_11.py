@@ -10,10 +10,12 @@ from torch import nn
 from ae_lib import data
 from ae_lib.baselines import PCA
 from ae_lib.metrics import mse, r_squared, reconstruct
+from ae_lib.plots.style import PALETTE, picture, styled
 from ae_lib.recipe import one_cycle
 
 MEASURES = (
-    "r2 train passed_on faded blur Small small rings by_ring detail ssim_loss verdict"
+    "r2 train passed_on faded blur trade Small small rings by_ring detail ssim_loss "
+    "peak verdict"
 ).split()
 REPEATED = (
     "r2 train Small small patient_a sickness_a patient_b sickness_b share Patient "
@@ -41,6 +43,8 @@ def page(chapter_path):
     found = definitions(chapter_path)
     names = {"torch": torch, "nn": nn, "F": F, "one_cycle": one_cycle}
     names |= {"mse": mse, "r_squared": r_squared, "reconstruct": reconstruct}
+    names |= {"PALETTE": PALETTE, "picture": picture, "styled": styled}
+    names["cures"] = {"weight decay": []}
     body = [found[name] for name in MEASURES]
     exec(compile(ast.Module(body, []), str(chapter_path), "exec"), names)
     return names
@@ -74,6 +78,26 @@ def test_a_copy_passes_on_all_noise_and_pca_its_share(page, x):
     assert page["passed_on"](page["blur"], x) == pytest.approx(0.25, abs=0.03)
     pca = PCA.fit(x, 64)
     assert page["passed_on"](pca, x) == pytest.approx(64 / 3072, rel=0.15)
+
+
+def test_the_trade_draws_price_against_both_gains(page):
+    scores = {"no cure": [(0.005, 0.5, 0.2)] * 3}
+    scores["weight decay"] = [(0.01, 0.3, 0.1), (0.02, 0.2, 0.15)]
+    left, right = page["trade"](scores, "made up").axes
+    for axes, gains in (left, [0.3, 0.2]), (right, [0.1, 0.15]):
+        decay, none = axes.lines
+        assert list(decay.get_xdata()) == [0.01, 0.02]
+        assert list(decay.get_ydata()) == gains
+        assert (decay.get_linestyle(), none.get_linestyle()) == ("-", "None")
+        assert axes.get_xscale() == "log"
+
+
+def test_the_peak_is_that_of_a_checkerboard(page, x):
+    noise = torch.randn(64, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert page["peak"](noise) == pytest.approx(1, abs=0.3)
+    stripes = (torch.arange(32) % 2 - 0.5).expand(64, 3, 32, 32)
+    assert page["peak"](noise + 0.3 * stripes) > 10
+    assert page["peak"](page["blur"](noise + 0.3 * stripes)) < 1
 
 
 def test_rings_lose_no_power(page, x):
