@@ -26,11 +26,10 @@ from torch import nn
 from ae_lib import doctor
 from ae_lib.baselines import PCA
 from ae_lib.metrics import effective_rank, mse, r_squared, reconstruct
-from ae_lib.recipe import one_cycle
 
-images = data.load("cifar10", limit=736)
+images = data.load("cifar10", limit=640)
 train_images, held = data.hold_out(images, 256)
-x, x_val = train_images.unit(), held.unit()  # (480 and 256, 3, 32, 32)
+x, x_val = train_images.unit(), held.unit()  # (384 and 256, 3, 32, 32)
 
 
 def r2(model, x):
@@ -39,7 +38,7 @@ def r2(model, x):
 
 
 # %%
-def train(model, x, epochs=8, *, loss=F.mse_loss, penalty=None, noise=0.0,
+def train(model, x, epochs=6, *, loss=F.mse_loss, penalty=None, noise=0.0,
           weights=None, decay=0.0, watch=None, seed=0):  # fmt: skip
     random = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(
@@ -49,7 +48,7 @@ def train(model, x, epochs=8, *, loss=F.mse_loss, penalty=None, noise=0.0,
     for _ in range(epochs):
         model.train()
         for rows in torch.randperm(len(x), generator=random).split(16):
-            optimizer.param_groups[0]["lr"] = 1e-2 * one_cycle(done / steps)
+            optimizer.param_groups[0]["lr"] = 1e-2 * (1 - done / steps)
             seen = target = x[rows]  # (16, C, H, W)
             if noise:
                 grain = torch.randn(target.shape, generator=random)
@@ -67,6 +66,10 @@ def train(model, x, epochs=8, *, loss=F.mse_loss, penalty=None, noise=0.0,
         if watch is not None:
             watch(model.eval())
     return model.eval()
+
+
+# %% [markdown]
+# The network of the chapter.
 
 
 # %%
@@ -107,7 +110,7 @@ def small(latent_dim=32, width=16, seed=0, **options):
 from functools import cache  # no patient is trained twice the same way
 
 
-def patient_a(latent_dim=128, width=8, epochs=5, loss=F.mse_loss, inner=1):
+def patient_a(latent_dim=128, width=8, epochs=4, loss=F.mse_loss, inner=1):
     """Complaint: soft pictures, although the code is long."""
     model = small(latent_dim, width)
     wide, full = model.decoder[1].in_features, model.decoder[1].out_features
@@ -124,7 +127,7 @@ def sickness_a(**change):
 
 
 # %%
-def patient_b(decay=0.0, dropout=0.0, epochs=4, latent_dim=64, mean=0.5):
+def patient_b(decay=0.0, dropout=0.0, epochs=3, latent_dim=64, mean=0.5):
     """Complaint: good on training images, far off on new ones."""
     model = train(small(latent_dim, dropout=dropout), x, epochs, decay=decay)
     return model, (x_val - mean) / 0.5 if mean else x_val
@@ -158,7 +161,7 @@ class Patient(Small):
         return torch.sigmoid(self.blend(torch.cat([drawn, seen], 1)))
 
 
-def patient_c(latent_dim=16, decay=0.0, noise=0.0, epochs=4, window=True):
+def patient_c(latent_dim=16, decay=0.0, noise=0.0, epochs=3, window=True):
     """Complaint: splendid pictures, and a code that is good for nothing."""
     torch.manual_seed(0)
     model = Patient(latent_dim, window)
@@ -198,10 +201,9 @@ def names(code, model, x, **more):
 soft = patient_a()
 pca = PCA.fit(x, 128)
 scores = {k: round(r2(pca.truncate(k), x_val), 2) for k in (1, 4, 128)}
-own = r2(soft, x_val)
 with torch.no_grad():
     inside = soft.decoder[:2](soft.encoder(x_val))  # (256, 2048)
-directions = effective_rank(inside)
+own, directions = r2(soft, x_val), effective_rank(inside)
 print(f"R² {own:.2f}, PCA {scores}, directions {directions:.1f}")
 named = names("code.too-small", soft, x)
 
