@@ -11,6 +11,7 @@ from ae_lib import data
 from ae_lib.baselines import PCA
 from ae_lib.metrics import mse, r_squared, reconstruct
 from ae_lib.plots.style import PALETTE, picture, styled
+from ae_lib.recipe import one_cycle
 
 MEASURES = (
     "r2 train passed_on faded blur trade Small small rings by_ring detail ssim_loss "
@@ -40,7 +41,7 @@ def chapter_path(root):
 @pytest.fixture(scope="module")
 def page(chapter_path):
     found = definitions(chapter_path)
-    names = {"torch": torch, "nn": nn, "F": F}
+    names = {"torch": torch, "nn": nn, "F": F, "one_cycle": one_cycle}
     names |= {"mse": mse, "r_squared": r_squared, "reconstruct": reconstruct}
     names |= {"PALETTE": PALETTE, "picture": picture, "styled": styled}
     names["cures"] = {"weight decay": []}

@@ -26,10 +26,11 @@ from torch import nn
 from ae_lib import doctor
 from ae_lib.baselines import PCA
 from ae_lib.metrics import effective_rank, mse, r_squared, reconstruct
+from ae_lib.recipe import one_cycle
 
-images = data.load("cifar10", limit=640)
+images = data.load("cifar10", limit=736)
 train_images, held = data.hold_out(images, 256)
-x, x_val = train_images.unit(), held.unit()  # (384 and 256, 3, 32, 32)
+x, x_val = train_images.unit(), held.unit()  # (480 and 256, 3, 32, 32)
 
 
 def r2(model, x):
@@ -48,7 +49,7 @@ def train(model, x, epochs=6, *, loss=F.mse_loss, penalty=None, noise=0.0,
     for _ in range(epochs):
         model.train()
         for rows in torch.randperm(len(x), generator=random).split(16):
-            optimizer.param_groups[0]["lr"] = 1e-2 * (1 - done / steps)
+            optimizer.param_groups[0]["lr"] = 1e-2 * one_cycle(done / steps)
             seen = target = x[rows]  # (16, C, H, W)
             if noise:
                 grain = torch.randn(target.shape, generator=random)
@@ -110,7 +111,7 @@ def small(latent_dim=32, width=16, seed=0, **options):
 from functools import cache  # no patient is trained twice the same way
 
 
-def patient_a(latent_dim=128, width=8, epochs=4, loss=F.mse_loss, inner=1):
+def patient_a(latent_dim=128, width=8, epochs=6, loss=F.mse_loss, inner=1):
     """Complaint: soft pictures, although the code is long."""
     model = small(latent_dim, width)
     wide, full = model.decoder[1].in_features, model.decoder[1].out_features
@@ -212,7 +213,7 @@ named = names("code.too-small", soft, x)
 claim("it is no better than PCA with 4 components", own - scores[4], "<", 0)
 claim("behind the code a single direction is left", directions, "<", 1.1)
 right = verdict(sickness_a, inner=128)
-look_alike = verdict(sickness_a, latent_dim=512)
+look_alike = verdict(sickness_a, latent_dim=256)
 claim("the layer behind the code was the waist", right, "<", 0.64)
 claim("a longer code changes little", look_alike, ">", 0.8)
 claim("the doctor names code.too-small", named, ">", 0)
