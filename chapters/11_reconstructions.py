@@ -654,8 +654,7 @@ claim("even the best network agrees little on fine waves", finest, "<", 0.6)
 # An autoencoder, it is said, may draw a perfect background and miss the thing
 # that matters. Chapter 06 tested that, and found no bias against objects
 # beyond their outlines. But its code was long. The stand-in images know their
-# masks, so we can make the code short and watch. **Guess:** at 4 components,
-# whose $R^2$ is larger, the object's or the background's? And at 128?
+# masks, so we can make the code short and watch.
 
 # %%
 shapes = data.load("shapes", limit=736)
@@ -670,6 +669,10 @@ def parts(x_hat):
     left = [[(q * m).sum() for q in squares] for m in (on_val, 1 - on_val)]
     return [(1 - a / b).item() for a, b in left]
 
+
+# %% [markdown]
+# PCA first. **Guess:** at 4 components, whose $R^2$ is larger, the object's
+# or the background's? And at 128?
 
 # %%
 shapes_pca = PCA.fit(s, 128)
