@@ -52,7 +52,32 @@ html_theme_options = {
     "repository_branch": "main",
     "path_to_docs": "",
     "use_repository_button": True,
-    "launch_buttons": {"colab_url": "https://colab.research.google.com"},
+    "navbar_persistent": [],  # or there are two search fields
     "show_toc_level": 2,
     "show_navbar_depth": 1,
 }
+
+# Slides: sphinx-build -t slides -b revealjs. The stylesheets and the script of
+# reveal.js come with sphinx-revealjs, so that no network is needed.
+if tags.has("slides"):  # noqa: F821 (Sphinx puts it here)
+    root_doc = "chapters/00_start_here"
+    include_patterns = [pattern for pattern in include_patterns if "ipynb" in pattern]
+    # A lecture is a page, not a book; `make book` checks the links between pages.
+    suppress_warnings = ["toc.not_included", "myst.xref_missing"]
+    extensions.append("sphinx_revealjs")
+    revealjs_static_path = ["static"]
+    revealjs_css_files = ["slides.css"]
+    nb_mime_priority_overrides = [
+        ("revealjs", kind, place)
+        for place, kind in enumerate(("image/png", "text/html", "text/plain"))
+    ]
+    revealjs_style_theme = "white"
+    revealjs_script_conf = {
+        "width": 1280,
+        "height": 720,
+        "margin": 0.03,
+        "center": False,
+        "hash": True,
+        "slideNumber": "c/t",
+        "transition": "none",
+    }
