@@ -1,8 +1,8 @@
-"""Settings of the book: `make book` publishes the stored notebooks as a web site.
+"""Settings of the book: `make book` publishes the stored notebooks as a site.
 
-The root of the documents is the root of the repository, so a page has the address of
-its file, and a link between files is a link between pages. What Sphinx cannot do by
-itself is in publish.py.
+The root of the documents is the root of the repository, so a page has the
+address of its file, and a link between files is a link between pages. What
+Sphinx cannot do by itself is in publish.py.
 """
 
 import sys
@@ -13,14 +13,16 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 
-_pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+_pyproject = tomllib.loads(
+    (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+)
 address = _pyproject["project"]["urls"]["Repository"]
 
 project = "Convolutional autoencoders, measured"
 author = _pyproject["project"]["authors"][0]["name"]
 copyright = f"{author}; text and figures CC BY 4.0, code MIT"
 
-# The tables of contents take the chapters by these patterns too: see publish.py.
+# The tables of contents take the chapters by patterns too: see publish.py.
 root_doc = "README"
 include_patterns = [
     "README.md",
@@ -31,11 +33,21 @@ include_patterns = [
     "chapters/solutions/[0-9][0-9]_*.ipynb",
 ]
 # Not to be searched for documents: thousands of files, none of them a page.
-exclude_patterns = [".*", "ae_lib", "build", "data/[a-z]*", "dist", "runs", "tests"]
+exclude_patterns = [
+    ".*",
+    "ae_lib",
+    "build",
+    "data/[a-z]*",
+    "dist",
+    "runs",
+    "tests",
+]
 exclude_patterns += ["**/.ipynb_checkpoints"]
 
 extensions = ["myst_nb", "publish"]
-nb_execution_mode = "off"  # a page shows what `make notebooks` stored and tests checked
+nb_execution_mode = (
+    "off"  # a page shows what `make notebooks` stored and tests checked
+)
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3
 myst_heading_slug_func = "publish.anchor"
@@ -45,7 +57,9 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["static"]
 html_css_files = ["book.css"]
-html_math_renderer = "mathml"  # publish.py: no script, so it works without a network
+html_math_renderer = (
+    "mathml"  # publish.py: no script, so it works without a network
+)
 html_copy_source = False
 html_theme_options = {
     "repository_url": address,
@@ -61,8 +75,10 @@ html_theme_options = {
 # reveal.js come with sphinx-revealjs, so that no network is needed.
 if tags.has("slides"):  # noqa: F821 (Sphinx puts it here)
     root_doc = "chapters/00_start_here"
-    include_patterns = [pattern for pattern in include_patterns if "ipynb" in pattern]
-    # A lecture is a page, not a book; `make book` checks the links between pages.
+    include_patterns = [
+        pattern for pattern in include_patterns if "ipynb" in pattern
+    ]
+    # A lecture is a page, not a book; `make book` checks the links.
     suppress_warnings = ["toc.not_included", "myst.xref_missing"]
     extensions.append("sphinx_revealjs")
     revealjs_static_path = ["static"]

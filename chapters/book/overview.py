@@ -1,14 +1,15 @@
 """Write the chapters' table and learning goals into the page for lecturers.
 
     python chapters/book/overview.py            write teaching.md anew
-    python chapters/book/overview.py --check    only say whether it is up to date
+    python chapters/book/overview.py --check    only say whether it is stale
 
-All of it comes from the stored notebooks, so that page and chapters cannot part.
+All of it comes from the stored notebooks: page and chapters cannot part.
 """
 
 import argparse
 import re
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import nbformat
@@ -17,22 +18,24 @@ CHAPTERS = Path(__file__).resolve().parent.parent
 PAGE = CHAPTERS / "teaching.md"
 BEGIN, END = "<!-- chapters -->\n", "<!-- end of chapters -->\n"
 
-# An estimate, not a measurement: what is read aloud, typed or run, and discussed.
+# An estimate, not a measurement: reading aloud, running, discussing.
 WORDS_PER_MINUTE = 130
 MINUTES_PER_CELL = 0.5
 MINUTES_PER_FIGURE = 1.0
 
 LEGEND = f"""
 *Class* is an estimate by rule: prose at {WORDS_PER_MINUTE} words a minute,
-{60 * MINUTES_PER_CELL:.0f} seconds for a code cell, {60 * MINUTES_PER_FIGURE:.0f} seconds
-for a figure to be guessed and read. *Computes* is the time of the last build, budget
-`quick`, on two CPU cores.
+{60 * MINUTES_PER_CELL:.0f} seconds for a code cell,
+{60 * MINUTES_PER_FIGURE:.0f} seconds for a figure to be guessed and read.
+*Computes* is the time of the last build, budget `quick`, on two CPU cores.
 """
 
 
 def is_figure(cell):
     """Say whether a cell shows a picture."""
-    kinds = [kind for out in cell.get("outputs", []) for kind in out.get("data", {})]
+    kinds = [
+        kind for out in cell.get("outputs", []) for kind in out.get("data", {})
+    ]
     return any(kind.startswith("image/") for kind in kinds)
 
 
@@ -42,36 +45,55 @@ def read(path):
     cells = notebook.cells
     text = "\n\n".join(c.source for c in cells if c.cell_type == "markdown")
     lesson, _, closing = text.partition("\n## What we saw")
-    goals = lesson.partition("**You will be able to**")[2].partition("**Cost:**")[0]
+    taught = list(takewhile(lambda c: "## What we saw" not in c.source, cells))
+    goals = lesson.partition("**You will be able to**")[2].partition(
+        "**Cost:**"
+    )[0]
     exercises = closing.partition("\n## Exercises")[2].partition("\n## ")[0]
     minutes = len(lesson.split()) / WORDS_PER_MINUTE
-    minutes += MINUTES_PER_CELL * sum(c.cell_type == "code" for c in cells)
-    minutes += MINUTES_PER_FIGURE * sum(map(is_figure, cells))
+    minutes += MINUTES_PER_CELL * sum(c.cell_type == "code" for c in taught)
+    minutes += MINUTES_PER_FIGURE * sum(map(is_figure, taught))
     return {
         "file": path.name,
         "title": re.match(r"# (.+)", text)[1],
         "minutes": max(5, 5 * round(minutes / 5)),
         "seconds": round(notebook.metadata["ae_lib"]["seconds"]),
         "exercises": len(re.findall(r"^\d+\. \*\*", exercises, re.MULTILINE)),
-        "goals": [" ".join(g.split()) for g in re.split(r"^- ", goals, flags=re.M)[1:]],
+        "goals": [
+            " ".join(g.split())
+            for g in re.split(r"^- ", goals, flags=re.M)[1:]
+        ],
     }
 
 
 def render(folder=CHAPTERS):
     """Return the generated part of the page, as Markdown."""
-    chapters = [read(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))]
-    lines = ["", "| chapter | class | computes | exercises |", "|---|---|---|---|"]
+    chapters = [
+        read(path) for path in sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    ]
+    lines = [
+        "",
+        "| chapter | class | computes | exercises |",
+        "|---|---|---|---|",
+    ]
     for c in chapters:
         lines.append(
-            f"| [{c['title']}]({c['file']}) | {c['minutes']} min | {c['seconds']} s "
-            f"| {c['exercises']} |"
+            f"| [{c['title']}]({c['file']}) | {c['minutes']} min "
+            f"| {c['seconds']} s | {c['exercises']} |"
         )
     total = [sum(c[key] for c in chapters) for key in ("minutes", "seconds")]
     exercises = sum(c["exercises"] for c in chapters)
     lines.append(
-        f"| together | {total[0] / 60:.1f} h | {total[1] / 60:.0f} min | {exercises} |"
+        f"| together | {total[0] / 60:.1f} h | {total[1] / 60:.0f} min "
+        f"| {exercises} |"
     )
-    lines += [LEGEND, "## Learning goals", "", "After a chapter, a student can", ""]
+    lines += [
+        LEGEND,
+        "## Learning goals",
+        "",
+        "After a chapter, a student can",
+        "",
+    ]
     for c in chapters:
         goals = " ".join(c["goals"]).rstrip(".")
         lines.append(f"- **{c['title']}:** {goals}.")
@@ -83,13 +105,17 @@ def renewed(page, folder=CHAPTERS):
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"{PAGE.name} must hold the lines {BEGIN!r} and {END!r}")
+        raise ValueError(
+            f"{PAGE.name} must hold the lines {BEGIN!r} and {END!r}"
+        )
     return before + begin + render(folder) + end + after
 
 
 def main(arguments=None):
     """Run the command; return its exit status."""
-    parser = argparse.ArgumentParser(description="Renew the page for lecturers.")
+    parser = argparse.ArgumentParser(
+        description="Renew the page for lecturers."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args(arguments)
     page = PAGE.read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 CONTENTS = {
     "Chapters": "chapters/[0-9][0-9]_*",
-    "To print, to teach, to contribute": "chapters/[a-z]*\ndata/README\nCONTRIBUTING",
+    "More": "chapters/[a-z]*\ndata/README\nCONTRIBUTING",
     "Solutions": "chapters/solutions/*",
 }
 BRANCH = "main"
@@ -35,7 +35,7 @@ def anchor(title):
 
 
 def complete_page(app, name, source):
-    """Give the front page its contents, and links to folders a place to lead to."""
+    """Give the front page its contents, and links to folders an address."""
     if name == "README":
         for caption, patterns in CONTENTS.items():
             options = f":hidden:\n:glob:\n:caption: {caption}"
@@ -50,15 +50,17 @@ def complete_page(app, name, source):
 
 
 def to_folder(app, target):
-    """Return the address of a folder of the repository; for anything else None."""
+    """Return the address of a folder of the repository, or None."""
     if target.is_dir():
-        inside = target.resolve().relative_to(Path(app.srcdir).resolve()).as_posix()
+        inside = (
+            target.resolve().relative_to(Path(app.srcdir).resolve()).as_posix()
+        )
         return f"{app.config.address}/tree/{BRANCH}/{inside}"
     return None
 
 
 def colab(address, name):
-    """Return the address at which Google Colab opens a notebook of the project."""
+    """Return the address at which Google Colab opens a notebook."""
     project = address.removeprefix("https://github.com/")
     host = "https://colab.research.google.com/github"
     return f"{host}/{project}/blob/{BRANCH}/{name}.ipynb"
@@ -72,14 +74,19 @@ def offer_colab(app, doctree):
         uri = colab(app.config.address, name)
         link = nodes.reference("", "Open in Colab", refuri=uri, internal=False)
         place = title.parent.index(title) + 1
-        title.parent.insert(place, nodes.paragraph("", "", link, classes=["colab"]))
+        title.parent.insert(
+            place, nodes.paragraph("", "", link, classes=["colab"])
+        )
 
 
 def mark_sheets(app, doctree):
     """Give the pages to print a class, for the stylesheet."""
     name = app.env.docname.removeprefix("chapters/")
     if name in SHEETS:
-        next(iter(doctree.findall(nodes.section)))["classes"] += ["sheet", name]
+        next(iter(doctree.findall(nodes.section)))["classes"] += [
+            "sheet",
+            name,
+        ]
 
 
 def fold(app, doctree):
@@ -131,11 +138,13 @@ def add_index(app, error):
     """Name the front page index.html too, which servers look for."""
     out = Path(app.outdir)
     if error is None and app.builder.name == "html":
-        shutil.copyfile(out / f"{app.config.root_doc}.html", out / "index.html")
+        shutil.copyfile(
+            out / f"{app.config.root_doc}.html", out / "index.html"
+        )
     elif error is None and app.builder.name == "revealjs":
         links = [
-            f'<li><a href="{name}.html">{app.env.titles[name].astext()}</a></li>'
-            for name in sorted(app.env.found_docs)
+            f'<li><a href="{name}.html">{title.astext()}</a></li>'
+            for name, title in sorted(app.env.titles.items())
         ]
         name = app.config.project
         page = f"""<!doctype html><html lang="en"><meta charset="utf-8">
@@ -153,8 +162,8 @@ def is_part(node, name):
 def cut_into_slides(app, doctree, name):
     """Cut each section so that a figure comes a slide later than its question.
 
-    A slide holds text and the code that follows it, or a figure and the paragraph that
-    reads it.
+    A slide holds text and the code that follows it, or a figure and the
+    paragraph that reads it.
     """
     if app.builder.name != "revealjs":
         return
@@ -173,7 +182,9 @@ def cut_into_slides(app, doctree, name):
             if (before, kind) in CUTS:
                 children.append(revealjs_break())
             children.append(node)
-            before = "reading" if (before, kind) == ("figure", "text") else kind
+            before = (
+                "reading" if (before, kind) == ("figure", "text") else kind
+            )
             if kind == "code" and next(iter(node.findall(nodes.image)), None):
                 outputs = [n for n in node if is_part(n, "cell_output")]
                 for output in outputs:
@@ -184,13 +195,20 @@ def cut_into_slides(app, doctree, name):
 
 
 # What may not stand on one slide: (what it holds last, what would come next).
-CUTS = {("code", "text"), ("figure", "code"), ("reading", "code"), ("reading", "text")}
+CUTS = {
+    ("code", "text"),
+    ("figure", "code"),
+    ("reading", "code"),
+    ("reading", "text"),
+}
 
 
 def setup(app):
     """Connect the above with Sphinx."""
     app.add_config_value("address", "", "env")
-    app.add_html_math_renderer("mathml", (inline_mathml, None), (block_mathml, None))
+    app.add_html_math_renderer(
+        "mathml", (inline_mathml, None), (block_mathml, None)
+    )
     app.connect("source-read", complete_page)
     app.connect("doctree-read", fold)
     app.connect("doctree-read", offer_colab)
@@ -198,4 +216,8 @@ def setup(app):
     app.connect("doctree-read", keep_to_ourselves)
     app.connect("doctree-resolved", cut_into_slides)
     app.connect("build-finished", add_index)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {
+        "version": "1",
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }
