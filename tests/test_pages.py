@@ -172,7 +172,11 @@ def test_the_program_of_the_cheat_sheet_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("AE_DATA_DIR", str(tmp_path))
     text = page("cheatsheet")
     (code,) = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    for long, short in {"5_000": "500", "images, 500)": "images, 100)", "epochs=3": "epochs=1"}.items():
+    for long, short in {
+        "5_000": "500",
+        "images, 500)": "images, 100)",
+        "epochs=3": "epochs=1",
+    }.items():
         assert long in code
         code = code.replace(long, short)
     names = {}
