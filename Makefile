@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+READY_FOR_BOOK := $(VENV)/.book
 
 # JupyterLab stays quiet offline: its settings in chapters/.jupyterlab ask for neither
 # news nor updates, and the list of extensions is not fetched. tests/test_browser.py
@@ -15,7 +16,7 @@ LAB_FLAGS := --LabApp.app_settings_dir=chapters/.jupyterlab --LabApp.extension_m
 TEST_ENV := AE_OFFLINE=1 TQDM_DISABLE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-library test-notebooks notebooks data lint clean
+.PHONY: help lab test test-library test-notebooks notebooks book slides data lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -39,6 +40,22 @@ test-notebooks: $(READY) ## run every chapter and its solutions
 
 notebooks: $(READY) ## build the notebooks whose .py has changed
 	$(RUN) chapters/build.py
+	$(RUN) chapters/book/overview.py
+
+# Pages and slides show the stored notebooks: nothing is executed. They work from the
+# disk, without a server and without a network. From scratch each time: it takes seconds,
+# and no page is left of a chapter that is gone.
+SPHINX = $(RUN) -m sphinx -nW --keep-going -q -c chapters/book
+
+book: $(READY_FOR_BOOK) ## publish the stored notebooks as a site, build/book
+	rm -rf build/book
+	$(SPHINX) -b html . build/book
+	@echo "Open build/book/index.html"
+
+slides: $(READY_FOR_BOOK) ## cut the stored notebooks into slides, build/slides
+	rm -rf build/slides
+	$(SPHINX) -t slides -b revealjs . build/slides
+	@echo "Open build/slides/index.html"
 
 data: $(READY) ## download CIFAR-10 and MNIST into data/
 	$(RUN) -m ae_lib.fetch
@@ -60,3 +77,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Installing the course into $(VENV): two minutes or more, by connection."
 	$(RUN) -m pip install --disable-pip-version-check -c constraints.txt -e '.[course,test]'
 	@touch $(READY)
+
+$(READY_FOR_BOOK): $(READY)
+	$(RUN) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[book]'
+	@touch $(READY_FOR_BOOK)

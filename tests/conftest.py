@@ -1,6 +1,7 @@
 """What all tests share: the repository, its address, and the list of notebooks."""
 
 import os
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,17 @@ import matplotlib
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+BROWSER_FLAGS = [
+    "--no-sandbox",  # the sandbox refuses to start as root, as in containers
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 # Tests draw into memory. Set here and not in the environment, which the kernels of
 # the notebook tests would inherit.
@@ -66,3 +78,24 @@ def project():
 def address(project):
     """The address of the repository, from its one place."""
     return project["project"]["urls"]["Repository"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless browser of this machine.
+
+    Of a module and not of the session: while it is open the thread has a running event
+    loop, and other tests start their own.
+    """
+    from playwright.sync_api import sync_playwright
+
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        message = f"no browser: install one of {', '.join(BROWSERS)}"
+        if os.environ.get("AE_REQUIRE_BROWSER", "0") not in ("", "0"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
+        yield browser
+        browser.close()

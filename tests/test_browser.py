@@ -24,18 +24,7 @@ from urllib.parse import urlsplit
 import build
 import nbformat
 import pytest
-from playwright.sync_api import sync_playwright
 
-BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-BROWSER_FLAGS = [
-    "--no-sandbox",  # the sandbox refuses to start as root, as in containers
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 START_SECONDS = 120
 RUN_SECONDS = 900
 
@@ -77,21 +66,6 @@ def driven():
 def has_slider(source):
     text = source.read_text(encoding="utf-8")
     return bool(re.search(r"ipywidgets|ae_lib\.explore|import .*\bexplore\b", text))
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless browser of this machine."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        message = f"no browser: install one of {', '.join(BROWSERS)}"
-        if os.environ.get("AE_REQUIRE_BROWSER", "0") not in ("", "0"):
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=BROWSER_FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
