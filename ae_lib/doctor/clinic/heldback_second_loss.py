@@ -23,7 +23,7 @@ from ae_lib.doctor.clinic.program import faulty
 
 
 # Source: https://github.com/NVIDIA/DeepRecommender/pull/4
-@faulty("output.range", steps=300, bar=0.4)
+@faulty("output.range", steps=600, bar=0.3)
 def stars_through_a_sigmoid(seed, fixed):
     """Apply the hidden activation to the last layer as well: ratings of 1 to 5."""
     x = ratings(512, seed)
