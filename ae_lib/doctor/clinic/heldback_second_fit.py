@@ -49,7 +49,11 @@ def checkpoint_of_another_run(seed, fixed):
     """Load weights of a run whose inputs were blank: they know the mean image only."""
     x, y = digits(640, seed, size=16)
     model = conv((1, 16, 16), 24, act=nn.LeakyReLU)
-    case = {"model": model, "optimizer": adam(model), "batches": loader(x, y, seed=seed)}
+    case = {
+        "model": model,
+        "optimizer": adam(model),
+        "batches": loader(x, y, seed=seed),
+    }
 
     def blank(batch):
         return torch.zeros_like(batch[0]), batch[0]
@@ -167,7 +171,7 @@ def units_of_a_thousand_and_of_one(seed, fixed):
 # Source: https://github.com/vlukiyanov/pt-dec/issues/21
 @faulty("features.no-gain", steps=0, measure=neighbours, bar=0.75)
 def light_that_changes(seed, fixed):
-    """Learn features of digits under lamps of every brightness: the code is the lamp."""
+    """Learn features of digits under lamps of every brightness: it learns the lamp."""
     x, y = digits(768, seed, size=12)
     lamp = 6 * torch.rand(len(x), 1, 1, 1)
     x = x if fixed else 0.3 * x + lamp

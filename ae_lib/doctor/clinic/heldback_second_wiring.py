@@ -41,7 +41,11 @@ def layers_in_a_dictionary(seed, fixed):
     """Keep the decoder's layers in a plain dictionary, where nobody finds them."""
     x, y = digits(640, seed, size=16)
     model = Drawers(256, 24, registered=fixed)
-    return {"model": model, "batches": loader(x, y, seed=seed), "optimizer": adam(model)}
+    return {
+        "model": model,
+        "batches": loader(x, y, seed=seed),
+        "optimizer": adam(model),
+    }
 
 
 # Source: https://github.com/pytorch/pytorch/issues/54765
