@@ -154,7 +154,6 @@ class Scaled(AE):
         return self.decoder(z / self.scale)
 
 
-# Source: https://github.com/MollyZhang/Multi-task-TCGA-learning/issues/22
 @faulty("features.no-gain", steps=0, measure=neighbours, bar=0.8)
 def units_of_a_thousand_and_of_one(seed, fixed):
     """Use a code whose units have scales from 1 to 10,000 for nearest neighbours."""
@@ -168,7 +167,6 @@ def units_of_a_thousand_and_of_one(seed, fixed):
     return case
 
 
-# Source: https://github.com/vlukiyanov/pt-dec/issues/21
 @faulty("features.no-gain", steps=0, measure=neighbours, bar=0.75)
 def light_that_changes(seed, fixed):
     """Learn features of digits under lamps of every brightness: it learns the lamp."""

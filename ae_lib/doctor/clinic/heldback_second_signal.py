@@ -19,7 +19,6 @@ from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
 from ae_lib.doctor.clinic.program import faulty
 
 
-# Source: https://github.com/deeplearning4j/deeplearning4j-examples/issues/274
 @faulty("signal.common-mode", steps=300, bar=0.3)
 def sigmoids_all_the_way_down(seed, fixed):
     """Stack four sigmoid layers on either side of the code."""

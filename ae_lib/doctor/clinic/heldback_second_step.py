@@ -154,7 +154,6 @@ def three_numbers_for_twelve_causes(seed, fixed):
     return {**case, "history": {"train_loss": [losses[8 * i] for i in range(75)][::5]}}
 
 
-# Source: https://github.com/swyoon/normalized-autoencoders/issues/10
 @faulty("code.identity", steps=0, measure=refuses_noise, bar=0.3)
 def wider_than_its_input(seed, fixed):
     """Give a detector of odd images 200 code units for 64 pixels."""
