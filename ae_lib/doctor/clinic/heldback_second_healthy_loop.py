@@ -10,7 +10,6 @@ from ae_lib.doctor.clinic.heldback_second_models import (
     heartbeats,
     pooled,
     residual,
-    spots,
 )
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table, waves
 from ae_lib.doctor.clinic.measures import train
@@ -193,9 +192,9 @@ def rmsprop_on_tanh(seed):
 @healthy(steps=300, bar=0.5)
 def batches_of_eight(seed):
     """Use very small batches: losses jump from step to step."""
-    x = spots(512, seed)
-    model = conv((1, 16, 16), 24, act=nn.LeakyReLU)
-    data = loader(x, batch_size=8, seed=seed)
+    x, y = scenes(400, seed)
+    model = conv((3, 16, 16), 24, act=nn.LeakyReLU)
+    data = loader(x, y, batch_size=8, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 1e-3)}
 
 
