@@ -13,7 +13,7 @@ from ae_lib.doctor.clinic.heldback_second_models import (
     pooled,
     residual,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
+from ae_lib.doctor.clinic.material import digits, loader, scenes, table
 from ae_lib.doctor.clinic.measures import detail, neighbours, outputs, train
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
