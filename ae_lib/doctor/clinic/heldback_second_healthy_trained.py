@@ -145,7 +145,7 @@ def small_gap_that_stays(seed):
 
 # Source: https://github.com/keras-team/keras/issues/3189
 @healthy(steps=0, bar=0.4)
-def validation_below_training(seed):
+def easier_to_validate(seed):
     """Drop units in training only: the validation loss is the lower one."""
     x, _ = digits(1000, seed, size=12)
     x, rest = x[:800], x[800:]
@@ -269,7 +269,7 @@ def normalised_batches_trained(seed):
 
 
 @healthy(steps=0, bar=0.6)
-def sharp_enough(seed):
+def grain_that_stays_behind(seed):
     """Train a wide code on photographs; what is missing is noise-like."""
     x = patches(512, seed)
     model = conv((3, 16, 16), 128, width=24, act=nn.ELU, last=None)

@@ -158,7 +158,7 @@ class Forgetful(SignalAE):
 # Source: https://github.com/pytorch/tutorials/issues/647
 # Source: https://github.com/houssamzenati/Efficient-GAN-Anomaly-Detection/issues/11
 @faulty("signal.linear", steps=600, bar=0.75)
-def activation_never_called(seed, fixed):
+def constructed_and_not_called(seed, fixed):
     """Define the activation in the constructor and forget it in the forward pass."""
     x = waves(768, seed)
     model = Forgetful(64, 3)
@@ -187,7 +187,7 @@ def _residual_init(model, std):
 
 # Source: https://github.com/keras-team/keras/issues/1597
 @faulty("signal.init-scale", steps=200, bar=0.3)
-def standard_normal_weights(seed, fixed):
+def deviation_of_one(seed, fixed):
     """Draw the weights of a deep rectified network from N(0, 1)."""
     x = patches(384, seed)
     model = residual((3, 16, 16), 32, last=None, norm=False)

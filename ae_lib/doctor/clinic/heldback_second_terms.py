@@ -178,13 +178,16 @@ def penalty_as_a_python_number(seed, fixed):
 @faulty("noise.too-strong", steps=250, bar=0.3)
 def twice_pepper_and_salt(seed, fixed):
     """Keep one pixel in fifty and fill the others with black or white."""
-    clean = spots(512, seed)
     keep = 0.8 if fixed else 0.02
-    coin = torch.randint(0, 2, clean.shape).float()
-    noisy = torch.where(torch.rand_like(clean) < keep, clean, coin)
+
+    def pair(clean):
+        coin = torch.randint(0, 2, clean.shape).float()
+        return torch.where(torch.rand_like(clean) < keep, clean, coin), clean
+
     model = conv((1, 16, 16), 24, act=nn.ELU, last=None)
-    data = loader(noisy, clean, seed=seed)
-    return {"model": model, "batches": data, "optimizer": adam(model)}
+    data = loader(spots(512, seed), seed=seed)
+    case = {"model": model, "batches": data, "pair": pair}
+    return {**case, "optimizer": adam(model)}
 
 
 @faulty("noise.too-strong", steps=250, bar=0.4)
