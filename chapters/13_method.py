@@ -12,7 +12,7 @@
 # - check an implementation: ranges, loss, batches, weights, rate;
 # - say when to stop looking for faults and to train.
 #
-# **Cost:** about 45 s on 2 CPU cores.
+# **Cost:** about 50 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -338,9 +338,9 @@ figure
 
 # %% [markdown]
 # Dots are seeds, the dotted line is the mean image. Repairing the code, then
-# the batches, shows nothing at all. After four right repairs every run is still
-# above the line, and the fifth takes the rest at once. Had you kept only what
-# beats the mean image, you would have thrown four of them away.
+# the batches, shows nothing at all. After four right repairs every run is
+# still above the line, and the fifth takes the rest at once. Had you kept only
+# what beats the mean image, you would have thrown four of them away.
 
 
 # %%
