@@ -2,8 +2,9 @@
 # # 13 · A method
 #
 # The program on this page has five faults. Repair any one of them, and its
-# answers are still worse than the mean image. Repair four, and they still are.
-# How do you find faults when a right repair brings no reward?
+# answers are still worse than the mean image. Repair four in the order of this
+# page, and they still are. How do you find faults when a right repair brings
+# no reward?
 #
 # **You will be able to**
 #
@@ -163,8 +164,8 @@ claim("twice the epochs gain next to nothing", longer, ">", 0.85)
 claim("no single repair reaches the mean image", min(alone.values()), ">", 2)
 
 # %% [markdown]
-# None. Whoever tries one thing, sees a bad picture and puts it back will never
-# arrive: each repair is hidden by the other four faults. So do not ask the
+# None. Whoever tries one thing, sees a bad result and puts it back will never
+# arrive: each repair is hidden by the faults that remain. So do not ask the
 # final result. Ask the questions of the chart, whose answers do not wait for
 # the rest.
 #
@@ -368,8 +369,9 @@ rows = {name: x_hat[:8] for name, x_hat in rows.items()}
 plots.compare(x_val[:8], rows, source=images.source)
 
 # %% [markdown]
-# Nothing in the first two, digits in the others. From here on there is no
-# fault to look for, only work: more images, more steps, a better network. Then
+# As it came, it draws the noise of a decoder that nobody trained; with four
+# repairs, one almost black picture for all. Then come digits. From here on
+# there is no fault to look for, only work: more images, more steps, a better network. Then
 # changes are small, and the rule of chapter 05 applies: one at a time, and a
 # gain counts when it exceeds the spread among seeds.
 #
