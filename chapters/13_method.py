@@ -371,9 +371,9 @@ plots.compare(x_val[:8], rows, source=images.source)
 # %% [markdown]
 # As it came, it draws the noise of a decoder that nobody trained; with four
 # repairs, one almost black picture for all. Then come digits. From here on
-# there is no fault to look for, only work: more images, more steps, a better network. Then
-# changes are small, and the rule of chapter 05 applies: one at a time, and a
-# gain counts when it exceeds the spread among seeds.
+# there is no fault to look for, only work: more images, more steps, a better
+# network. Then changes are small, and the rule of chapter 05 applies: one at a
+# time, and a gain counts when it exceeds the spread among seeds.
 #
 # ## Does the doctor go the same way?
 #
