@@ -75,6 +75,7 @@ train, validation = data.hold_out(images, 300)
 NAMES = ("range", "code", "batches", "register", "rate")
 
 
+# %%
 class Net(nn.Module):
     def __init__(self, latent_dim, register):
         super().__init__()
@@ -405,15 +406,15 @@ def named(report):
 plain = {"output.range", "data.order", "wiring.unoptimised"}
 found = len(plain & named(reports["as it came"]))
 claim("faults that need no training, named at once", found, "~", 3, tol=0)
-found = len({"step.too-large"} & named(reports["four repairs"]))
-claim("alone, the rate is named", found, "~", 1, tol=0)
 errors = sum(f.severity == "error" for f in reports["all five"].findings)
 claim("errors reported of the repaired program", errors, "~", 0, tol=0)
 
 # %% [markdown]
 # It, too, works from the top down. Faults that show without training come
 # first; what they would hide waits for the next examination. So repair, and
-# examine again.
+# examine again. One fault is no claim here: the doctor judges the rate by a
+# few steps within its time, and in our trials it sometimes missed it. The
+# test with sixteen images did not. No fault found is no proof of health.
 #
 # ## What we saw
 #

@@ -27,6 +27,7 @@ train, validation = data.hold_out(images, 300)
 NAMES = ("range", "code", "batches", "register", "rate")
 
 
+# %%
 class Net(nn.Module):
     def __init__(self, latent_dim, register):
         super().__init__()
