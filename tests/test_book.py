@@ -221,7 +221,7 @@ def test_the_search_finds_a_word(visit):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["cheatsheet", "checklist"])
+@pytest.mark.parametrize("name", ["cheatsheet", "checklist", "diagnosis"])
 def test_a_page_to_print_is_one_sheet(visit, name, theme):
     page = visit(f"chapters/{name}", DESKTOP, theme)
     pdf = page.pdf(prefer_css_page_size=True, print_background=True)

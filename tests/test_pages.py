@@ -200,16 +200,16 @@ def test_the_commands_of_the_cheat_sheet_exist(root):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-# ------------------------------------------------------------------------ the checklist
+# ------------------------------------------------------------------------ the doctor's round
 
 
-def test_the_checklist_names_each_finding_of_the_doctor_once():
-    words = re.findall(r"`([a-z]+\.[a-z-]+)`", page("checklist").partition("\n|")[2])
+def test_the_round_names_each_finding_of_the_doctor_once():
+    words = re.findall(r"`([a-z]+\.[a-z-]+)`", page("diagnosis").partition("\n|")[2])
     assert sorted(words) == sorted(ORDER)
 
 
-def test_the_checklist_goes_from_causes_to_symptoms():
-    rows = table(page("checklist"), "")
+def test_the_round_goes_from_causes_to_symptoms():
+    rows = table(page("diagnosis"), "")
     places = []
     for row in rows:
         words = re.findall(r"`([a-z]+\.[a-z-]+)`", row[4])

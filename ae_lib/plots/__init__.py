@@ -14,6 +14,7 @@ is written small at the lower right: pass `images.source`.
 """
 
 from ae_lib.plots.codes import code_histogram, latent_map
+from ae_lib.plots.flow import flow_chart
 from ae_lib.plots.images import (
     compare,
     interpolation,
@@ -32,6 +33,7 @@ __all__ = [
     "curves",
     "feature_maps",
     "filters",
+    "flow_chart",
     "histograms",
     "interpolation",
     "latent_map",
