@@ -97,6 +97,20 @@ def watch(case, count=10):
         def before(optimizer, args, kwargs):
             mine = [p for g in optimizer.param_groups for p in g["params"]]
             mine = [p for p in mine if id(p) in fresh]
+            closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+            if closure is None:
+                use(mine)
+                return None
+
+            def watched():  # as LBFGS calls it, several times in one step
+                fresh.update(dict.fromkeys(map(id, mine)))
+                value = closure()
+                use(mine)
+                return value
+
+            return args[:1], {"closure": watched}
+
+        def use(mine):
             seen.used.append(_compare(mine, fresh, total))
             for p in mine:
                 fresh[id(p)] = None

@@ -160,9 +160,11 @@ def saturated(case, ops):
     squash = [o for o in ops if o.kind in trace.SQUASH]
     final = case.out.x_hat
     quiet = {(o.index, o.kind): o.out for o in case.ops}  # noise in training excuses
+    fixed = {id(b) for b in case.program.model.buffers()}  # filters, not layers
+    heavy = [o for o in ops if o.weighted and id(o.weight) not in fixed]
     for op in squash:
         calm = quiet.get((op.index, op.kind), op.out)
-        after = [o for o in ops if o.weighted and o.index > op.index]
+        after = [o for o in heavy if o.index > op.index]
         last = not after and op.out.numel() == final.numel() == case.target.numel()
         shares = [
             _plateau(case, op.kind, out.detach().double(), last)
