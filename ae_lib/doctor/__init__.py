@@ -6,7 +6,8 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
     state, program, sample, trace    run it safely, and follow a batch through the model
     case, linear, thresholds         measurements that several checks share
     data_checks, order, pairs,       what the loop consumes
-      noise, layout
+      corruptions, noise, layout,
+      series
     ranges, losses                   what output and loss can reach
     wiring, unoptimised, loop        gradients, parameters and the user's own step
     signals, units, affine           the first forward pass
