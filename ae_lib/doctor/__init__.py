@@ -13,7 +13,7 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
     signals, units, affine           the first forward pass
     arms, steps                      short fits that differ in one factor
     vae, logvars, penalties,         the further terms of the loss
-      jacobians
+      jacobians, shrinkage
     capacity, texture, fits, modes,  what a trained model does
       probes
     reasoning, report, figure        from findings to a report
@@ -32,6 +32,7 @@ from . import (
     order,
     pairs,
     ranges,
+    shrinkage,
     signals,
     steps,
     vae,
@@ -53,6 +54,7 @@ STAGES = (
     loop.check,
     signals.check,
     steps.check,
+    shrinkage.check,
     signals.confirm,
     wiring.confirm,
     vae.check,

@@ -33,7 +33,6 @@ def linear_r2(x, t):
     return ((rho * values).sum() / values.sum().clamp(min=1e-20)).item()
 
 
-
 def held_out(t, k):
     """Return (rows, their reconstruction by PCA with k components), (N, D) each.
 

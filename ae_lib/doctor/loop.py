@@ -15,6 +15,7 @@ class Watch:
         self.modes, self.inputs, self.used, self.losses = [], [], [], []
         self.moved, self.cosines = [], []
         self.drew = self.pending = False
+        self.touched = 0
 
 
 def check(case):
@@ -37,6 +38,7 @@ def check(case):
     if case.program.optimizers:
         case.did("wiring.zero-grad")
         _zero_grad(case, seen)
+    case.touched = seen.touched == len(seen.losses) > 0
     modes.in_steps(case, seen)
     _seen_input(case, seen)
 
@@ -120,7 +122,13 @@ def watch(case, count=10):
             if args and torch.is_tensor(args[0]):
                 seen.inputs.append(args[0].detach().clone())
 
+        left = {}
+
+        def after(optimizer, args, kwargs):
+            left.update({id(p): p.detach().clone() for p in params})
+
         handles = [catch(p) for p in params]
+        handles += [o.register_step_post_hook(after) for o in program.optimizers]
         handles += [o.register_step_pre_hook(before) for o in program.optimizers]
         handles.append(program.model.register_forward_pre_hook(entered))
         try:
@@ -133,6 +141,9 @@ def watch(case, count=10):
                     seen.drew = not torch.equal(state, torch.get_rng_state())
                 seen.moved.append(
                     sum(not torch.equal(p, o) for p, o in zip(params, old, strict=True))
+                )
+                seen.touched += any(
+                    not torch.equal(p, left[id(p)]) for p in params if id(p) in left
                 )
                 seen.pending = any(v is not None for v in fresh.values())
                 if at > 4 and program.clock.left < 0.5 * program.clock.seconds:

@@ -85,11 +85,17 @@ def init_scale(case, ops):
         elif gain < limits["init.small"] and not case.trained and not last:
             if not normalised(ops, op) and rows.shape[0] > 1:
                 bad.append((1 / (gain + 1e-9), op, "too small", gain))
+    if not bad and not case.trained and len(heavy) > 2:
+        before, behind = (_rms(t) for t in (heavy[0].entry, heavy[-1].out))
+        if behind < limits["init.through"] * before:
+            op = min(heavy, key=lambda o: o.weight.std().item() * fan_in(o) ** 0.5)
+            gain = op.weight.std().item() * fan_in(op) ** 0.5
+            bad = [(before / (behind + 1e-30), op, "too small, layer by layer", gain)]
     if not bad:
         return
     _, op, what, gain = max(bad, key=lambda row: (row[2] == "all equal", row[0]))
     same = what == "all equal"
-    limit = limits["init.small" if what == "too small" else "init.large"]
+    limit = limits["init.large" if what == "too large" else "init.small"]
     case.find(
         "signal.init-scale",
         "error",
@@ -112,6 +118,10 @@ def init_scale(case, ops):
         else "w = torch.randn(fan_out, fan_in) * (2 / fan_in) ** 0.5",
         "std · √fan-in lies between 0.5 and 2.5 in every layer.",
     )
+
+
+def _rms(tensor):
+    return tensor.detach().double().square().mean().sqrt().item()
 
 
 def _is_logvar(case, op):
@@ -147,6 +157,8 @@ def confirm(case):
     for at, finding in enumerate(case.findings):
         dead = finding.code == "signal.dead-units" and not case.trained
         common = finding.code == "signal.common-mode"
+        large = finding.evidence.get("weights") == "too large"
+        dead = dead or (finding.code == "signal.init-scale" and large)
         if common and finding.evidence["value"] < 0.02 * finding.evidence["threshold"]:
             common = best > 0.5 + works  # all but constant: more than a slow start
         if common or dead:
@@ -249,6 +261,11 @@ def common_mode(case, ops):
     squash = [o for o in ops if o.kind in trace.SQUASH and o.index <= op.index]
     names = ", ".join(dict.fromkeys(o.where for o in squash if o.where))
     kind = squash[0].kind.strip("_") if squash else "the activation"
+    if not case.trained and not _starts_well(case, op):
+        for at, finding in enumerate(case.findings):  # other weights do not help
+            large = finding.evidence.get("weights") == "too large"
+            if finding.code == "signal.init-scale" and large:
+                case.findings[at] = replace(finding, severity="info")
     case.find(
         "signal.common-mode",
         "error" if relative < limit / 2 else "warning",

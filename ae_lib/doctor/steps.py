@@ -151,10 +151,13 @@ def _judge(case, user, adam, low, high):
         user.r2 < fails and low.r2 >= max(0.5 * works, 2 * user.r2, fails)
     )
     falls = user.drop > 0.02 * abs(user.losses[0]) if user.losses else False
+    sizes = [a.r2 for a in (user, low, high) if a and a.finite]
+    matters = len(sizes) < 3 or max(sizes) - min(sizes) > 0.01
     large = large or (
         user.update > limits["step.large"]
         and user.r2 < fails
         and adam.r2 >= works
+        and matters  # if not, it is something else that the user's step does
         and not (falls and high and high.r2 > user.r2 + 0.1)
     )
     calm = case.arms.get("weight_decay=0")
@@ -190,11 +193,17 @@ def _judge(case, user, adam, low, high):
         return
     drop = max((a.drop for a in (adam, high) if a and a.finite), default=0.0)
     share = user.drop / drop if drop > 0 else 1.0
+    stuck = user.r2 < fails and adam.r2 >= works and matters  # at the mean image
+    stuck = (
+        stuck and low.r2 <= max(user.r2, 0) + 0.05 and user.least < limits["step.small"]
+    )
+    if stuck:  # the common mean falls first: count what is learned beyond it
+        share = min(share, max(user.r2, 0.0) / adam.r2)
     case.measured["step.progress"] = share
     faster = high is not None and high.finite and high.drop > 3 * max(user.drop, 0)
     rises = bool(user.losses) and user.drop < -0.02 * abs(user.losses[0])
     slow = share < limits["step.progress"] and best.r2 >= fails and not rises
-    if slow and (faster or user.update < limits["step.small"]):
+    if slow and (faster or stuck or user.update < limits["step.small"]):
         sgd = kind == "SGD" and not (high and high.r2 >= works)
         remedy = "optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)"
         if not sgd:
