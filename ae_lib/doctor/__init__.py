@@ -61,6 +61,7 @@ STAGES = (
     jacobians.check,
     capacity.check,
     fits.check,
+    capacity.narrow,
 )
 
 
