@@ -11,6 +11,10 @@ from .sample import main_tensor
 
 CODES = ("signal.init-scale", "signal.saturated", "signal.dead-units")
 CODES += ("signal.common-mode", "signal.linear")
+NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm")
+ALL_ANEW = (
+    "[m.reset_parameters() for m in model.modules() if hasattr(m, 'reset_parameters')]"
+)
 
 
 def check(case):
@@ -41,7 +45,7 @@ def training_ops(case):
 def normalised(ops, op):
     """Tell whether a normalisation layer rescales what `op` puts out."""
     return any(
-        o.kind in ("batch_norm", "layer_norm", "group_norm", "instance_norm")
+        o.kind in NORMS
         and o.entry is not None
         and o.entry.data_ptr() == op.out.data_ptr()
         for o in ops
@@ -113,11 +117,20 @@ def init_scale(case, ops):
             if same
             else f"a gain between 0.5 and 2.5 keeps the signal; this has {gain:.3g}."
         ),
-        f"nn.init.kaiming_normal_(model.{op.where}.weight)"
-        if op.where
-        else "w = torch.randn(fan_out, fan_in) * (2 / fan_in) ** 0.5",
+        _anew(case, op.where, "weight", len(bad) > 1)
+        or "w = torch.randn(fan_out, fan_in) * (2 / fan_in) ** 0.5",
         "std · √fan-in lies between 0.5 and 2.5 in every layer.",
     )
+
+
+def _anew(case, where, name, several):
+    """Return the line that draws new first weights, for one layer or for all."""
+    found = dict(case.program.model.named_modules()).get(where)
+    if not where or not torch.is_tensor(getattr(found, name, None)):
+        return ""
+    if several or not hasattr(found, "reset_parameters"):
+        return ALL_ANEW
+    return f"model.{where}.reset_parameters()"
 
 
 def _rms(tensor):
@@ -168,7 +181,7 @@ def confirm(case):
 def saturated(case, ops):
     """Find sigmoid and tanh layers on their plateaus."""
     case.did("signal.saturated")
-    limits, worst = case.limits, None
+    limits, worst, every = case.limits, None, []
     squash = [o for o in ops if o.kind in trace.SQUASH]
     final = case.out.x_hat
     quiet = {(o.index, o.kind): o.out for o in case.ops}  # noise in training excuses
@@ -183,10 +196,12 @@ def saturated(case, ops):
             for out in (op.out, calm)
         ]
         share = min(shares)
+        every.append(share)
         if worst is None or share > worst[0]:
             worst = (share, op)
     if worst is None or worst[0] <= limits["signal.saturated"]:
         return
+    count = sum(share > limits["signal.saturated"] for share in every)
     if math.isfinite(case.r2_now) and case.r2_now > 0.5:
         return
     share, op = worst
@@ -203,7 +218,8 @@ def saturated(case, ops):
         },
         "Not a small learning rate: the slope there is below 0.7 % of the full one, so "
         "no step size repairs it.",
-        f"nn.init.xavier_uniform_(model.{before}.weight)  # and scale what it receives",
+        (_anew(case, before, "weight", count > 1) or "new, smaller first weights")
+        + "  # and scale what it receives",
         "Fewer than a tenth of the values lie on a plateau at the start.",
     )
 
@@ -231,8 +247,9 @@ def _plateau(case, kind, out, last):
 
 
 def _feeds(ops, op):
-    heavy = [o for o in ops if o.weighted and o.index < op.index]
-    return heavy[-1].where if heavy and heavy[-1].where else "<the layer before>"
+    """Return the layer or normalisation whose weights set the scale of an op."""
+    heavy = [o for o in ops if (o.weighted or o.kind in NORMS) and o.index < op.index]
+    return heavy[-1].where if heavy else ""
 
 
 def common_mode(case, ops):

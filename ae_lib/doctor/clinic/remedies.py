@@ -50,7 +50,7 @@ def execute(line: str, case: dict) -> dict | None:
             return _data(code, case)
         if name == "loss" and "x_hat" in code and not case.get("step"):
             return _loss(code, case)
-        if name.startswith(("model.", "nn.init.")):
+        if name.startswith(("model.", "nn.init.", "[m.")):
             return _model(code, case)
     except (SyntaxError, NameError, AttributeError, ValueError):
         return None
