@@ -4,14 +4,15 @@
 findings to a `case.Case`; `reasoning` then sets aside what a proven cause explains.
 
     state, program, sample, trace    run it safely, and follow a batch through the model
-    case, linear, thresholds         measurements that several checks share
+    case, starts, linear, thresholds measurements that several checks share
     data_checks, order, pairs,       what the loop consumes
       corruptions, noise, layout,
       series
     ranges, losses                   what output and loss can reach
-    wiring, unoptimised, loop        gradients, parameters and the user's own step
-    signals, units, affine           the first forward pass
-    arms, steps                      short fits that differ in one factor
+    wiring, unoptimised, loop,       gradients, parameters and the user's own step
+      watching
+    signals, scales, units, affine   the first forward pass
+    arms, steps, nonfinite           short fits that differ in one factor
     vae, logvars, penalties,         the further terms of the loss
       jacobians, shrinkage
     capacity, texture, fits, modes,  what a trained model does

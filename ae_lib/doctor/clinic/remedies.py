@@ -97,8 +97,9 @@ def _loss(code, case):
 
 def _model(code, case):
     model = case["model"]
-    numbered = re.sub(r"\.(\d+)", r"[\1]", code)
-    exec(numbered, NAMES | {"model": model})
+    for _ in range(code.count(".")):  # model.decoder.3 is written model.decoder[3]
+        code = re.sub(r"(?<=[A-Za-z_\]])\.(\d+)", r"[\1]", code)
+    exec(code, NAMES | {"model": model})
     kept = case.get("optimizer")
     if kept is not None and code.startswith("model.") and not case.get("step"):
         rate = kept.param_groups[0]["lr"]
