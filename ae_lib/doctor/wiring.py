@@ -51,7 +51,8 @@ def check(case):
         graph = leaves(loss) if loss.requires_grad else {}
         lasting = _lasting(program, case, out)
         recon, graph = (
-            {i: p for i, p in found.items() if i in lasting} for found in (recon, graph)
+            {i: p for i, p in found.items() if i in lasting or _is_weight(p)}
+            for found in (recon, graph)
         )
         if loss.requires_grad:
             loss.sum().backward()
@@ -77,6 +78,10 @@ def _lasting(program, case, out):
         if torch.is_tensor(result) and result.requires_grad:
             found |= set(leaves(result))
     return found
+
+
+def _is_weight(leaf):
+    return isinstance(leaf, torch.nn.Parameter)  # of a layer made in forward, too
 
 
 def _ran(program, ops):

@@ -92,6 +92,8 @@ def _loss(code, case):
 
     x, target = measures.pair(case, next(iter(case["batches"])))
     loss(case["model"](x), target)
+    if "with_logits" in code:  # of logits, the sigmoid is the picture
+        case = {**case, "view": torch.sigmoid}
     return {**case, "loss": loss}
 
 
