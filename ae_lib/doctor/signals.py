@@ -8,7 +8,7 @@ import torch
 from . import affine, arms, trace, units
 from .arms import fresh_start
 from .sample import main_tensor
-from .scales import NORMS, anew, init_scale
+from .scales import NORMS, anew, fan_in, init_scale
 
 CODES = ("signal.init-scale", "signal.saturated", "signal.dead-units")
 CODES += ("signal.common-mode", "signal.linear")
@@ -112,8 +112,7 @@ def saturated(case, ops):
         },
         "Not a small learning rate: the slope there is below 0.7 % of the full one, so "
         "no step size repairs it.",
-        (anew(case, before, "weight", count > 1) or "new, smaller first weights")
-        + "  # and scale what it receives",
+        _calmer(case, ops, before, count > 1),
         "Fewer than a tenth of the values lie on a plateau at the start.",
     )
 
@@ -138,6 +137,23 @@ def _plateau(case, kind, out, last):
     reach = (goal - goal.min()) / (goal.max() - goal.min() + 1e-12)
     level = (out - out.min()) / (out.max() - out.min() + 1e-12)
     return (flat & ((reach - level).abs() > 0.3)).double().mean().item()
+
+
+def _calmer(case, ops, before, several):
+    """Return the line that takes a layer off its plateau.
+
+    New first weights if these are large; a normalisation of what it receives if not.
+    """
+    feed = next((o for o in ops if o.where == before and o.weighted), None)
+    if feed is not None and before and feed.entry is not None:
+        usual = feed.weight.std().item() * fan_in(feed) ** 0.5 < 2.5
+        size, width = feed.entry.square().mean().sqrt().item(), feed.entry.shape[1]
+        if usual and size > 3 and feed.kind in ("linear", "conv2d"):
+            flat = f"nn.LayerNorm({feed.entry.shape[-1]})"
+            norm = flat if feed.kind == "linear" else f"nn.GroupNorm(1, {width})"
+            return f"model.{before} = nn.Sequential({norm}, model.{before})"
+    line = anew(case, before, "weight", several) or "new, smaller first weights"
+    return line + "  # and scale what it receives"
 
 
 def _feeds(ops, op):
