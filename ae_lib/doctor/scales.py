@@ -83,7 +83,7 @@ def init_scale(case, ops):
             if same
             else f"a gain between 0.5 and 2.5 keeps the signal; this has {gain:.3g}."
         ),
-        anew(case, op.where, "weight", len(bad) > 1)
+        anew(case, op.where, "weight", len(bad) > 1 or "layer by" in what)
         or "w = torch.randn(fan_out, fan_in) * (2 / fan_in) ** 0.5",
         "std · √fan-in lies between 0.5 and 2.5 in every layer.",
     )

@@ -19,7 +19,7 @@ MISSED = (
     "closure_without_clearing",
     "averaged_over_the_batch",
     "layer_made_in_forward",
-    "momentum_on_eight_layers",
+    "sgd_of_a_thousandth",
     "posted_with_sigmoids",
 )
 ALARMED = (
