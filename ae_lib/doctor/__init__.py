@@ -4,15 +4,17 @@
 findings to a `case.Case`; `reasoning` then sets aside what a proven cause explains.
 
     state, program, sample, trace    run it safely, and follow a batch through the model
-    case, linear, thresholds         measurements that several checks share
+    case, starts, linear, thresholds measurements that several checks share
     data_checks, order, pairs,       what the loop consumes
-      noise, layout
+      corruptions, noise, layout,
+      series
     ranges, losses                   what output and loss can reach
-    wiring, unoptimised, loop        gradients, parameters and the user's own step
-    signals, units, affine           the first forward pass
-    arms, steps                      short fits that differ in one factor
+    wiring, unoptimised, loop,       gradients, parameters and the user's own step
+      watching
+    signals, scales, units, affine   the first forward pass
+    arms, steps, nonfinite           short fits that differ in one factor
     vae, logvars, penalties,         the further terms of the loss
-      jacobians
+      jacobians, shrinkage
     capacity, texture, fits, modes,  what a trained model does
       probes
     reasoning, report, figure        from findings to a report
@@ -31,6 +33,7 @@ from . import (
     order,
     pairs,
     ranges,
+    shrinkage,
     signals,
     steps,
     vae,
@@ -52,12 +55,14 @@ STAGES = (
     loop.check,
     signals.check,
     steps.check,
+    shrinkage.check,
     signals.confirm,
     wiring.confirm,
     vae.check,
     jacobians.check,
     capacity.check,
     fits.check,
+    capacity.narrow,
 )
 
 

@@ -19,7 +19,8 @@ class Arm:
     name: str
     r2: float = float("nan")
     losses: list = field(default_factory=list)
-    update: float = float("nan")
+    update: float = float("nan")  # of the median layer
+    least: float = float("nan")  # of the layer that moves least
     finite: bool = True
     trouble: str = ""
     steps: int = 0
@@ -114,7 +115,7 @@ def run(
                     group["weight_decay"] = 0.0
         heavy = [p for p in program.model.parameters() if p.ndim >= 2]
         heavy = [p for p in heavy if p.requires_grad]
-        ratios = []
+        ratios, least = [], []
         try:
             step = adam_step(case, recon) if adam else program.run_step
             while arm.steps < times * case.arm_steps:
@@ -128,10 +129,12 @@ def run(
                 arm.losses.append(value)
                 arm.steps += 1
                 if watch:
-                    ratios += [
+                    now = [
                         ((p.detach() - b).norm() / (b.norm() + 1e-12)).item()
                         for p, b in zip(heavy, before, strict=True)
                     ]
+                    ratios += now
+                    least.append(min(now, default=float("nan")))
                 if not math.isfinite(value) or value > 1e12:
                     arm.finite = False
                     break
@@ -140,6 +143,7 @@ def run(
             arm.trouble, arm.finite = f"{type(problem).__name__}: {problem}", False
         ratios = sorted(r for r in ratios if math.isfinite(r))
         arm.update = ratios[len(ratios) // 2] if ratios else float("nan")
+        arm.least = sorted(least)[len(least) // 2] if least else float("nan")
     if not math.isfinite(arm.r2):
         arm.r2 = float("-inf")
     return arm

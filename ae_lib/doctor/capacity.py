@@ -5,6 +5,7 @@ import math
 import torch
 
 from . import arms, texture, trace
+from .case import join
 from .linear import pca_r2
 from .sample import main_tensor
 
@@ -62,6 +63,78 @@ def too_small(case):
         f"latent_dim = {better}  # now {k}",
         "R² rises with the code, as PCA's does.",
     )
+
+
+def narrow(case):
+    """Ask of a poor fit that nothing else explains what its code still holds.
+
+    Pooling or strides may leave a code of k numbers far less than k components hold.
+    More steps of the program's own must not help, and a linear read-out must agree.
+    """
+    op, everything = case.code
+    best = case.measured.get("pca", {}).get("r2")
+    known = any(f.severity != "info" for f in case.findings)
+    if known or not everything or best is None or not case.trained:
+        return
+    low = 0.6 * min(best, 0.8)
+    if case.program.step is None and case.program.optimizer is None:
+        return
+    small = op.width <= 16 and 16 * op.width <= case.flat.shape[1]
+    if not small or not case.r2_now < low or case.program.clock.left < 4:
+        return
+    held = readout(case, op)
+    case.measured["read-out"] = held
+    if held > low or _later(case) > case.r2_now + 0.1:
+        return
+    case.find(
+        "code.too-small",
+        "warning",
+        {
+            "statistic": "R² of a linear read-out of the code, on held-out images",
+            "value": held,
+            "threshold": low,
+            "where": f"code, {op}",
+            "code": op.width,
+            "R² of PCA with as many": best,
+            "R² now": case.r2_now,
+        },
+        "Not the length of training: a hundred more steps add less than 0.1; the code "
+        "itself holds little of the image, as pooled or strided features do.",
+        f"latent_dim = {max(16, 4 * op.width)}  # now {op.width}; from all positions: "
+        "nn.Flatten and nn.Linear in the place of pooling",
+        "R² rises with the code, as PCA's does.",
+    )
+
+
+def readout(case, op):
+    """Return the R² of a linear map from the code to the target, on held-out rows."""
+    program, batch = case.program, join(case.sample.raw, 512)
+    with program.trial(False), torch.no_grad():
+        source, goal = program.pair(batch)
+        goal = program.move(main_tensor(goal)).double().flatten(1)
+        _, ops = trace.follow(program, source, len(goal))
+        z = next(o.out for o in ops if o.index == op.index).double().flatten(1)
+    z = torch.cat([z, torch.ones_like(z[:, :1])], 1)
+    half = len(z) // 2
+    weights = torch.linalg.pinv(z[:half]) @ goal[:half]
+    error = (z[half:] @ weights - goal[half:]).square().mean()
+    return 1 - (error / (goal[half:] - goal[:half].mean(0)).square().mean()).item()
+
+
+def _later(case, steps=100):
+    """Return R² after some more of the program's own steps on its own batches."""
+    program, source, goal = case.program, case.source, case.flat
+    raw = [b for b in case.sample.raw if len(main_tensor(b)) > 1]
+    with program.trial(True):
+        for at in range(steps):
+            program.run_step(raw[at % len(raw)])
+        values = []
+        for mode in (True, False):
+            program.model.train(mode)
+            with torch.no_grad():
+                x_hat = program.image(program.forward(source).x_hat)
+            values.append(case.r2(x_hat.float().flatten(1), goal))
+    return max(values)
 
 
 def shuffled(case, op, change):

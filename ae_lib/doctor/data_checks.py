@@ -66,7 +66,7 @@ def scale(case):
     if not (large or raises or tiny or (raw_goal and _loss_sees(case))):
         return
     low, high = values.min().item(), values.max().item()
-    raw = high > 100 and low >= 0
+    raw = 100 < high <= 255 and low >= 0
     remedy = (
         "x = x.float() / 255" if raw or integers else "x = (x - x.mean()) / x.std()"
     )

@@ -62,6 +62,8 @@ def _loss(axis, report):
     rows = [(n, r["error"]) for n, r in report.baselines.items() if "(MSE)" in n]
     if not rows:
         return _empty(axis, "no baselines")
+    if not any(values for name, values in history.items() if "loss" in name):
+        return _bars(axis, rows)
     for at, (name, error) in enumerate(rows):
         style = ("-", "--", ":", "-.")[at % 4]
         axis.axhline(error, color=GREY, linestyle=style, linewidth=1, label=name)
@@ -71,6 +73,17 @@ def _loss(axis, report):
     if all(error > 0 for _, error in rows):
         axis.set_yscale("log")
     axis.legend(fontsize=6)
+
+
+def _bars(axis, rows):
+    """Draw the errors as bars, where there is no history to draw as a curve."""
+    names = [name.removesuffix(" (MSE)") for name, _ in rows]
+    colours = [BLUE if name == "this model" else GREY for name in names]
+    axis.set_title("error against the baselines", fontsize=10)
+    axis.barh(range(len(rows)), [error for _, error in rows], color=colours)
+    axis.set_yticks(range(len(rows)), names, fontsize=7)
+    axis.invert_yaxis()
+    axis.set_xlabel("mean squared error")
 
 
 def _codes(axis, pictures):

@@ -14,6 +14,9 @@ def squared_norms(case, source, index):
     x = main_tensor(source).detach().float().requires_grad_()
     _, ops = trace.follow(program, x, len(x))
     z = next(o.out for o in ops if o.index == index).flatten(1)
+    (reached,) = torch.autograd.grad(z.sum(), x, retain_graph=True, allow_unused=True)
+    if reached is None:  # the model differentiates by its own copy of the input
+        x = next(o.entry for o in ops if o.weighted and o.entry is not None)
     total = torch.zeros(len(x), dtype=torch.double)
     for unit in range(z.shape[1]):
         (grad,) = torch.autograd.grad(z[:, unit].sum(), x, retain_graph=True)
@@ -34,10 +37,12 @@ def check(case):
     after = [o for o in heavy if o.index > op.index]
     if not before or not after:
         return
+    weights = (None, before[-1].weight, after[-1].weight)
     try:
-        base = _penalty(case, op)
-        moved = _penalty(case, op, before[-1].weight)
-        other = _penalty(case, op, after[-1].weight)
+        try:
+            base, moved, other = (_penalty(case, op, w) for w in weights)
+        except RuntimeError:  # the loss differentiates what was held constant
+            base, moved, other = (_penalty(case, op, w, freeze=False) for w in weights)
     except Exception:
         return
     scale = abs(base) + 1e-12
@@ -87,8 +92,18 @@ def check(case):
     )
 
 
-def _penalty(case, op, weight=None, batch=None, factor=1.5, freeze=True):
-    """Return the loss of a perfect output, with one weight scaled.
+def _drawn(weight):
+    """Multiply a weight, value by value, by random numbers of deviation 3."""
+    maker = torch.Generator().manual_seed(0)
+    weight.data.mul_(3 * torch.randn(weight.shape, generator=maker).to(weight))
+
+
+def _larger(weight):
+    weight.data.mul_(1.5)
+
+
+def _penalty(case, op, weight=None, batch=None, alter=_larger, freeze=True):
+    """Return the loss of a perfect output, with one weight altered.
 
     `freeze` holds every activation up to the code, so that only a loss that reads
     the weight itself can change.
@@ -101,7 +116,7 @@ def _penalty(case, op, weight=None, batch=None, factor=1.5, freeze=True):
         _, ops = trace.follow(program, source, size)
         held = [o for o in ops if o.index <= op.index]
         if weight is not None:
-            weight.data.mul_(factor)
+            alter(weight)
         change = {o.index: _constant(o.out.detach()) for o in held} if freeze else None
         out, _ = trace.follow(program, source, size, change)
         goal = program.move(main_tensor(target)).reshape(out.x_hat.shape)
@@ -118,13 +133,13 @@ def _compare(case, op, weight):
     program, rows = case.program, []
     with program.trial(True):
         source, _ = program.pair(cut(case.batch, COUNT))
-    for factor in (1.0, 8.0):
+    for alter in (lambda w: None, lambda w: w.data.mul_(8), _drawn):
         with program.trial(True):
-            weight.data.mul_(factor)
+            alter(weight)
             norms = squared_norms(case, source, op.index).tolist()
-        for at in range(0, len(norms), 1 if factor == 1 else 3):
+        for at in range(0, len(norms), 3 if rows else 1):
             single = _one(case.batch, at)
-            value = _penalty(case, op, weight, single, factor, freeze=False)
+            value = _penalty(case, op, weight, single, alter, freeze=False)
             rows.append((value, norms[at]))
     return rows
 

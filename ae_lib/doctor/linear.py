@@ -33,14 +33,6 @@ def linear_r2(x, t):
     return ((rho * values).sum() / values.sum().clamp(min=1e-20)).item()
 
 
-def linear_fit(a, b):
-    """Return the squared correlation of two tensors, value by value."""
-    a, b = a.double().flatten(), b.double().flatten()
-    a, b = a - a.mean(), b - b.mean()
-    power = (a.square().sum() * b.square().sum()).item()
-    return (a * b).sum().item() ** 2 / power if power > 1e-20 else 1.0
-
-
 def held_out(t, k):
     """Return (rows, their reconstruction by PCA with k components), (N, D) each.
 

@@ -28,9 +28,8 @@ def _raised(case, problem):
     out_low, out_high = x_hat.min().item(), x_hat.max().item()
     text = str(problem).splitlines()[0] if str(problem) else ""
     outside = out_low < 0 or out_high > 1
-    remedy = (
-        "loss = F.binary_cross_entropy_with_logits(x_hat, x)  # x_hat before sigmoid"
-    )
+    remedy = "loss = F.binary_cross_entropy_with_logits(x_hat, x)  # x_hat before "
+    remedy += "sigmoid; show torch.sigmoid(x_hat)"
     if low < 0 or high > 1:
         remedy = f"scale the targets to [0, 1]: they span [{low:.3g}, {high:.3g}]"
     elif not outside:

@@ -3,8 +3,8 @@
 import torch
 
 from . import noise
-from .layout import neighbours
-from .linear import components, linear_fit, linear_r2
+from .corruptions import both_sides, is_noise, roughness, unused, white, wrong_target
+from .linear import linear_r2
 from .sample import main_tensor
 
 
@@ -13,7 +13,7 @@ def check(case):
     case.did("data.target")
     if case.sample.trouble is not None:
         problem = case.sample.trouble
-        _report(
+        wrong_target(
             case,
             "pair raised",
             f"{type(problem).__name__}: {problem}",
@@ -35,27 +35,8 @@ def check(case):
     if x.shape == t.shape and x.ndim > 1:
         if not torch.allclose(x, t):
             _related(case, x, t)
-        elif not _unused(case, x) and not _noisy_target(case, x, t):
+        elif not unused(case, x) and not both_sides(case, x, t):
             noise.inside(case)
-
-
-def _report(case, statistic, value, threshold, where, why_not, remedy, **more):
-    case.find(
-        "data.target",
-        "error",
-        {
-            "statistic": statistic,
-            "value": value,
-            "threshold": threshold,
-            "where": where,
-            **more,
-        },
-        why_not,
-        remedy,
-        "The loss compares the output with the clean image it should return, and the "
-        "reconstruction error falls below that of the mean image.",
-    )
-    return True
 
 
 def _shape(case, x, t):
@@ -70,7 +51,7 @@ def _shape(case, x, t):
     width = torch.Size(got).numel()
     if torch.Size(want).numel() != width:
         labels = t.ndim == 1 or torch.Size(want).numel() <= max(1, width // 8)
-        return _report(
+        return wrong_target(
             case,
             "shape of one target",
             want,
@@ -93,7 +74,7 @@ def _shape(case, x, t):
             raw = case.program.replaced(out.raw, x_hat=other)
             swapped = float(case.program.loss_of(raw, goal))
     except Exception as problem:
-        return _report(
+        return wrong_target(
             case,
             "loss raised",
             f"{type(problem).__name__}: {problem}",
@@ -103,7 +84,7 @@ def _shape(case, x, t):
             "loss = loss_fn(x_hat.flatten(1), x.flatten(1))",
         )
     if abs(swapped - value) <= 1e-4 * abs(value):
-        return _report(
+        return wrong_target(
             case,
             "loss with the outputs given to the wrong samples, over the right ones",
             swapped / value if value else 1.0,
@@ -130,6 +111,8 @@ def own_against_others(x, t):
 def _related(case, x, t):
     """Judge a denoiser's pairs."""
     case.did("noise.too-strong")
+    if is_noise(case, x, t):
+        return
     z = own_against_others(x[:768], t[:768])
     limits = case.limits
     case.measured["target.pair"] = z
@@ -137,7 +120,7 @@ def _related(case, x, t):
         if noise.drowned(case, x, t, z):
             return
         rolled = max(own_against_others(x[:256], t[:256].roll(s, 0)) for s in (-1, 1))
-        _report(
+        wrong_target(
             case,
             "z-score by which an input resembles its own target",
             z,
@@ -155,8 +138,8 @@ def _related(case, x, t):
     case.measured["noise.r2"] = r2
     rough_x, rough_t = roughness(case, x), roughness(case, t)
     case.measured["roughness"] = [rough_x, rough_t]
-    if rough_t > 1.5 * rough_x + 0.03 and _white(case, t - x):
-        _report(
+    if rough_t > 1.5 * rough_x + 0.03 and white(case, t - x):
+        wrong_target(
             case,
             "fine-grained noise in the target, share of its variance",
             rough_t,
@@ -188,7 +171,7 @@ def _moved(case, x, t):
     moved = (same & ~equal).double().mean().item()
     if moved < 0.1:
         return False
-    return _report(
+    return wrong_target(
         case,
         "share of inputs that hold their target's pixels in other places",
         moved,
@@ -198,83 +181,4 @@ def _moved(case, x, t):
         "of the input alone.",
         "transform once, then split: x = augment(x); x_hat = model(x); "
         "loss = loss_fn(x_hat, x)",
-    )
-
-
-def roughness(case, values):
-    """Return the share of variance in noise-like detail, between 0 and 1."""
-    shape = case.picture_shape
-    total = (values - values.mean(0)).double().square().mean().item() + 1e-12
-    if shape is None or values[0].numel() != torch.Size(shape).numel():
-        _, _, values_ = components(values, 64)
-        return max(0.0, 1 - values_.sum().item() / (total * values[0].numel()))
-    v = values.reshape(-1, *shape)[:256].double()
-    if shape[2] in (1, 3, 4) and shape[0] > 4:
-        v = v.permute(0, 3, 1, 2)
-    down = v[:, :, 1:] - v[:, :, :-1]
-    cross = (down[..., 1:] - down[..., :-1]).square().mean().item() / 4
-    return cross / total
-
-
-def _white(case, rest):
-    shape = case.picture_shape
-    if shape is None or rest[0].numel() != torch.Size(shape).numel():
-        return True
-    down, across = neighbours(rest.reshape(-1, *shape)[:256])
-    return abs(down) < 0.25 and abs(across) < 0.25
-
-
-def _noisy_target(case, x, t):
-    """Find noise in a target that is compared with itself."""
-    with case.program.trial():
-        raw = main_tensor(case.batch)
-        goal = main_tensor(case.program.pair(case.batch)[1])
-    limit, clean, where = case.limits["target.noise"], None, ""
-    if raw.shape == goal.shape and not torch.equal(raw, goal):
-        clean, where = raw.float().cpu(), "what pair returns, against the batch"
-        fit = linear_fit(clean, goal.float().cpu())
-        if fit > 1 - limit or not _white(case, goal.float().cpu() - clean):
-            return False
-        value = 1 - fit
-    elif case.evaluated is not None and case.evaluated.targets:
-        ours, theirs = roughness(case, t), roughness(case, case.evaluated.t)
-        if not (ours > 3 * theirs + limit):
-            return False
-        value, where = ours, "target, against the target of eval_batches"
-    else:
-        return False
-    return _report(
-        case,
-        "noise in the target, share of its variance",
-        value,
-        limit,
-        where,
-        "Not the input alone: input and target are the same noisy image, so copying "
-        "the noise is rewarded.",
-        "loss = loss_fn(model(noisy), clean)  # the target stays clean",
-    )
-
-
-def _unused(case, x):
-    """Find a corruption that is drawn but never reaches the input."""
-    if case.program.given_pair is None:
-        return False
-    with case.program.trial():
-        before = torch.get_rng_state()
-        source, goal = case.program.pair(case.batch)
-        drew = not torch.equal(before, torch.get_rng_state())
-    raw = main_tensor(case.batch)
-    source, goal = main_tensor(source), main_tensor(goal)
-    if not drew or raw.shape != source.shape or not torch.equal(source, goal):
-        return False
-    if not torch.equal(raw, source):
-        return False
-    return _report(
-        case,
-        "difference between input and target",
-        0.0,
-        "above 0",
-        "pair(batch) draws random numbers and returns the batch unchanged",
-        "Not a plain autoencoder: noise is drawn, but the model never sees it.",
-        "pair = lambda x: (x + sigma * torch.randn_like(x), x)",
     )

@@ -6,7 +6,8 @@ import torch
 
 from . import sample as samples
 from . import trace
-from .program import fields
+from .program import fields, places, rebuild
+from .sample import main_tensor
 
 
 def penalty(case):
@@ -14,6 +15,8 @@ def penalty(case):
     if not hasattr(case, "loss_perfect"):
         return
     gap = abs(case.loss_mean - case.loss_perfect) + 1e-12
+    if _constant(case, gap):
+        return
     for op in codes(case):
         changes = _all_changes(case, op)
         if changes is None:
@@ -113,6 +116,49 @@ def penalty(case):
         remedy,
         "With a larger weight the share of inactive units grows.",
     )
+
+
+def _constant(case, gap):
+    """Report a further term that reads a returned tensor and has no gradient at all."""
+    program = case.program
+    with program.trial(True):
+        out = program.forward(case.source)
+        shown = places(out.raw)["x_hat"]
+        raw = program.replaced(out.raw, x_hat=_goal(case))
+        try:
+            value = program.loss_of(raw, case.pair[1])
+            others = {k: v for k, v in fields(raw).items() if k != shown}
+            moved = {
+                k: abs(
+                    program.loss_of(rebuild(raw, {k: 0.5 * v}), case.pair[1]) - value
+                )
+                for k, v in others.items()
+                if v.is_floating_point() and not v.requires_grad
+            }
+        except Exception:  # as where the loss differentiates that tensor
+            return False
+    where = next((k for k, v in moved.items() if v > 1e-6 * gap), None)
+    if value.requires_grad or where is None:
+        return False
+    same = torch.equal(others[where].flatten(), main_tensor(case.source).flatten())
+    case.did("sparse.inert")
+    case.find(
+        "sparse.inert",
+        "error",
+        {
+            "statistic": "parameters that the further term of the loss depends on",
+            "value": 0,
+            "threshold": "above 0",
+            "where": f"output {where!r}" + (", which is the input" if same else ""),
+            "change of the loss when it is halved": float(moved[where]),
+        },
+        "Not a sparse code already: the term is a constant for every parameter, "
+        + ("a penalty of the input" if same else "its tensor has lost its gradient")
+        + ".",
+        "return x_hat, code  # the code itself, not the input and not code.detach()",
+        "With a larger weight the share of inactive units grows.",
+    )
+    return True
 
 
 def codes(case):

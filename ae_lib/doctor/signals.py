@@ -8,6 +8,7 @@ import torch
 from . import affine, arms, trace, units
 from .arms import fresh_start
 from .sample import main_tensor
+from .scales import NORMS, anew, fan_in, init_scale
 
 CODES = ("signal.init-scale", "signal.saturated", "signal.dead-units")
 CODES += ("signal.common-mode", "signal.linear")
@@ -38,90 +39,6 @@ def training_ops(case):
         return case.ops
 
 
-def normalised(ops, op):
-    """Tell whether a normalisation layer rescales what `op` puts out."""
-    return any(
-        o.kind in ("batch_norm", "layer_norm", "group_norm", "instance_norm")
-        and o.entry is not None
-        and o.entry.data_ptr() == op.out.data_ptr()
-        for o in ops
-    )
-
-
-def fan_in(op):
-    """Return the number of inputs each output value sums over."""
-    weight = op.weight
-    if op.kind.startswith("conv_transpose"):
-        return weight.shape[0] * weight[0, 0].numel()
-    if op.kind in ("matmul", "mm"):
-        return weight.shape[0]
-    return weight[0].numel()
-
-
-def init_scale(case, ops):
-    """Compare the spread of the weights with what keeps the signal's size."""
-    case.did("signal.init-scale")
-    limits, bad = case.limits, []
-    heavy = [o for o in ops if o.weighted]
-    heavy = [o for o in heavy if not _is_logvar(case, o)]
-    for at, op in enumerate(heavy):
-        weight = op.weight.detach().double()
-        deviation, top = weight.std().item(), weight.abs().max().item()
-        last = at == len(heavy) - 1
-        rows = weight.flatten(1)
-        if weight.numel() < 4:
-            continue
-        alike = rows.shape[0] > 1 and (
-            (rows - rows[:1]).abs().max().item() <= limits["init.equal"] * (top + 1e-30)
-        )
-        mean, fan = weight.mean().item(), fan_in(op)
-        gain = max((deviation**2 + mean**2) ** 0.5 * fan**0.5, abs(mean) * fan)
-        if alike and not (last and top == 0) and (top == 0 or rows.shape[0] > 2):
-            bad.append((0.0, op, "all equal", gain))
-        elif (
-            gain > limits["init.large"] and not case.trained and not normalised(ops, op)
-        ):
-            bad.append((gain, op, "too large", gain))
-        elif gain < limits["init.small"] and not case.trained and not last:
-            if not normalised(ops, op) and rows.shape[0] > 1:
-                bad.append((1 / (gain + 1e-9), op, "too small", gain))
-    if not bad:
-        return
-    _, op, what, gain = max(bad, key=lambda row: (row[2] == "all equal", row[0]))
-    same = what == "all equal"
-    limit = limits["init.small" if what == "too small" else "init.large"]
-    case.find(
-        "signal.init-scale",
-        "error",
-        {
-            "statistic": "rms of the weights · √fan-in, or |mean| · fan-in",
-            "value": gain,
-            "threshold": limits["init.equal"] if same else limit,
-            "where": str(op),
-            "weights": what,
-            "layers": len(bad),
-        },
-        "Not the data: "
-        + (
-            "units with equal weights get equal gradients and stay equal."
-            if same
-            else f"a gain between 0.5 and 2.5 keeps the signal; this has {gain:.3g}."
-        ),
-        f"nn.init.kaiming_normal_(model.{op.where}.weight)"
-        if op.where
-        else "w = torch.randn(fan_out, fan_in) * (2 / fan_in) ** 0.5",
-        "std · √fan-in lies between 0.5 and 2.5 in every layer.",
-    )
-
-
-def _is_logvar(case, op):
-    """Tell whether an op puts out the log-variance, which has a check of its own."""
-    if not case.is_vae:
-        return False
-    want = next((o for o in case.ops if o.out is case.out.logvar), None)
-    return want is not None and op.where == want.where
-
-
 def confirm(case):
     """Take back what the interventions have shown to be harmless.
 
@@ -147,6 +64,8 @@ def confirm(case):
     for at, finding in enumerate(case.findings):
         dead = finding.code == "signal.dead-units" and not case.trained
         common = finding.code == "signal.common-mode"
+        large = finding.evidence.get("weights") == "too large"
+        dead = dead or (finding.code == "signal.init-scale" and large)
         if common and finding.evidence["value"] < 0.02 * finding.evidence["threshold"]:
             common = best > 0.5 + works  # all but constant: more than a slow start
         if common or dead:
@@ -156,23 +75,27 @@ def confirm(case):
 def saturated(case, ops):
     """Find sigmoid and tanh layers on their plateaus."""
     case.did("signal.saturated")
-    limits, worst = case.limits, None
+    limits, worst, every = case.limits, None, []
     squash = [o for o in ops if o.kind in trace.SQUASH]
     final = case.out.x_hat
     quiet = {(o.index, o.kind): o.out for o in case.ops}  # noise in training excuses
+    fixed = {id(b) for b in case.program.model.buffers()}  # filters, not layers
+    heavy = [o for o in ops if o.weighted and id(o.weight) not in fixed]
     for op in squash:
         calm = quiet.get((op.index, op.kind), op.out)
-        after = [o for o in ops if o.weighted and o.index > op.index]
+        after = [o for o in heavy if o.index > op.index]
         last = not after and op.out.numel() == final.numel() == case.target.numel()
         shares = [
             _plateau(case, op.kind, out.detach().double(), last)
             for out in (op.out, calm)
         ]
         share = min(shares)
+        every.append(share)
         if worst is None or share > worst[0]:
             worst = (share, op)
     if worst is None or worst[0] <= limits["signal.saturated"]:
         return
+    count = sum(share > limits["signal.saturated"] for share in every)
     if math.isfinite(case.r2_now) and case.r2_now > 0.5:
         return
     share, op = worst
@@ -189,7 +112,7 @@ def saturated(case, ops):
         },
         "Not a small learning rate: the slope there is below 0.7 % of the full one, so "
         "no step size repairs it.",
-        f"nn.init.xavier_uniform_(model.{before}.weight)  # and scale what it receives",
+        _calmer(case, ops, before, count > 1),
         "Fewer than a tenth of the values lie on a plateau at the start.",
     )
 
@@ -216,9 +139,27 @@ def _plateau(case, kind, out, last):
     return (flat & ((reach - level).abs() > 0.3)).double().mean().item()
 
 
+def _calmer(case, ops, before, several):
+    """Return the line that takes a layer off its plateau.
+
+    New first weights if these are large; a normalisation of what it receives if not.
+    """
+    feed = next((o for o in ops if o.where == before and o.weighted), None)
+    if feed is not None and before and feed.entry is not None:
+        usual = feed.weight.std().item() * fan_in(feed) ** 0.5 < 2.5
+        size, width = feed.entry.square().mean().sqrt().item(), feed.entry.shape[1]
+        if usual and size > 3 and feed.kind in ("linear", "conv2d"):
+            flat = f"nn.LayerNorm({feed.entry.shape[-1]})"
+            norm = flat if feed.kind == "linear" else f"nn.GroupNorm(1, {width})"
+            return f"model.{before} = nn.Sequential({norm}, model.{before})"
+    line = anew(case, before, "weight", several) or "new, smaller first weights"
+    return line + "  # and scale what it receives"
+
+
 def _feeds(ops, op):
-    heavy = [o for o in ops if o.weighted and o.index < op.index]
-    return heavy[-1].where if heavy and heavy[-1].where else "<the layer before>"
+    """Return the layer or normalisation whose weights set the scale of an op."""
+    heavy = [o for o in ops if (o.weighted or o.kind in NORMS) and o.index < op.index]
+    return heavy[-1].where if heavy else ""
 
 
 def common_mode(case, ops):
@@ -247,6 +188,11 @@ def common_mode(case, ops):
     squash = [o for o in ops if o.kind in trace.SQUASH and o.index <= op.index]
     names = ", ".join(dict.fromkeys(o.where for o in squash if o.where))
     kind = squash[0].kind.strip("_") if squash else "the activation"
+    if not case.trained and not _starts_well(case, op):
+        for at, finding in enumerate(case.findings):  # other weights do not help
+            large = finding.evidence.get("weights") == "too large"
+            if finding.code == "signal.init-scale" and large:
+                case.findings[at] = replace(finding, severity="info")
     case.find(
         "signal.common-mode",
         "error" if relative < limit / 2 else "warning",

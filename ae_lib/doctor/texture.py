@@ -24,25 +24,36 @@ def checkerboard(case):
     x_hat = case.reconstruct(case.source)
     if x_hat is None or x_hat.shape[1] != torch.Size(shape).numel():
         return
-    energy, peak = nyquist(x_hat.reshape(-1, *shape))
-    own, common = nyquist(case.flat.reshape(-1, *shape))
-    case.measured["checkerboard"] = {"output": energy, "peak": peak, "target": own}
-    limits = case.limits
-    if not uneven or energy < max(limits["checker.energy"], 1.5 * own):
+    rows, limits = [], case.limits
+    for period in periods(layers, uneven):
+        energy, peak = grid(x_hat.reshape(-1, *shape), period)
+        own, common = grid(case.flat.reshape(-1, *shape), period)
+        rows.append((peak / max(common, 0.5), energy, peak, own, common, period))
+        case.measured[f"grid of {period}"] = {
+            "output": [energy, peak],
+            "target": [own, common],
+        }
+    rows = [
+        row
+        for row in rows
+        if row[1] >= max(limits["checker.energy"], (1.5 if row[5] == 2 else 0) * row[3])
+        and row[2] >= max(limits["checker.peak"], 2 * row[4])
+    ]
+    if not rows:
         return
-    if peak < max(limits["checker.peak"], 2 * common):
-        return
+    _, energy, peak, own, common, period = max(rows)
     name, m = uneven[-1]
     k, s = m.kernel_size[0], m.stride[0]
     case.find(
         "decoder.checkerboard",
         "warning" if case.trained else "info",
         {
-            "statistic": "share of the output's power that alternates pixel by pixel",
-            "value": energy,
-            "threshold": max(limits["checker.energy"], 1.5 * own),
+            "statistic": "power at the period of the grid over that nearby",
+            "value": peak,
+            "threshold": max(limits["checker.peak"], 2 * common),
             "where": name,
-            "power there over that of the next lower frequencies": peak,
+            "period, pixels": period,
+            "share of the output's power": energy,
             "kernel": k,
             "stride": s,
             "share in the targets": own,
@@ -56,14 +67,24 @@ def checkerboard(case):
     )
 
 
-def nyquist(images):
-    """Return (share, peak) of the power that alternates from pixel to pixel.
+def periods(layers, uneven):
+    """Return the periods in output pixels at which uneven layers may leave a grid."""
+    found, size, names = set(), 1, {n for n, _ in uneven}
+    for name, m in reversed(layers):
+        size *= max(m.stride)
+        if name in names:
+            found |= {q for q in range(2, size + 1) if size % q == 0}
+    return sorted(q for q in found if q <= 4)
 
-    The share is of the whole variance; the peak is over the mean power at 0.6 to 0.9
-    of that frequency. The stronger of the two axes counts.
+
+def grid(images, period=2):
+    """Return (share, peak) of the power at a period of some pixels.
+
+    The share is of the whole variance; the peak is over the mean power at frequencies
+    a little lower, and for longer periods also higher. The stronger axis counts.
     """
     v = images.double()
-    h, w = v.shape[-2] // 2 * 2, v.shape[-1] // 2 * 2
+    h, w = (n // period * period for n in v.shape[-2:])
     v = v[..., :h, :w] - v[..., :h, :w].mean((-2, -1), keepdim=True)
     down = torch.hann_window(h, periodic=True, dtype=torch.double, device=v.device)
     across = torch.hann_window(w, periodic=True, dtype=torch.double, device=v.device)
@@ -72,9 +93,12 @@ def nyquist(images):
 
     def line(p):
         low = p[:, : max(2, p.shape[1] // 8)].sum(1)
-        n = len(low)
-        band = low[int(0.3 * n) : max(int(0.45 * n), int(0.3 * n) + 1)].mean()
-        top = low[n // 2]
+        n, at = len(low), len(low) // period
+        if period == 2:
+            band = low[int(0.3 * n) : max(int(0.45 * n), int(0.3 * n) + 1)].mean()
+        else:  # power falls with frequency, so the geometric mean of both sides
+            band = (low[at - 2].clamp(min=1e-30) * low[at + 2]).sqrt()
+        top = low[at]
         return (top / low.sum().clamp(min=1e-30)).item(), (top / (band + 1e-30)).item()
 
     return max(line(power), line(power.T))
@@ -110,10 +134,9 @@ def blurry(case):
         "of the variance": visible,
     }
     limits = case.limits
-    if case.r2_now < limits["blur.r2"] or share > limits["blur.detail"]:
+    if case.r2_now < 0.6 * limits["blur.r2"] or share > limits["blur.detail"]:
         return
-    least = 0.5 * limits["blur.error"]
-    if missing < least * total or visible < limits["blur.visible"]:
+    if missing < limits["blur.error"] * total or visible < limits["blur.visible"]:
         return
     able = _memorised_detail(case, shape)
     case.measured["detail"]["16 images fitted"] = able
@@ -122,7 +145,7 @@ def blurry(case):
     unable = unable and able[1] > max(0.7, able[0] + 0.5)
     unable = unable and share < 0.5 * limits["blur.detail"]
     mostly = missing > limits["blur.most"] * total and visible > 0.1
-    if not unable and missing < limits["blur.error"] * total:
+    if case.r2_now < limits["blur.r2"] and not unable:
         return
     case.find(
         "fit.blurry",
@@ -139,10 +162,18 @@ def blurry(case):
         f"Not a failed fit: R² is {case.r2_now:.2f}; what is missing is the fine "
         f"detail, "
         "for which squared error hardly charges.",
-        "loss = F.l1_loss(x_hat, x)  # and no smoothing in the last layers; a larger "
-        "code",
+        "no blur, pooling or wide upsampling in the last layers of the decoder"
+        if unable
+        else _longer(case),
         "The share of fine detail rises above a half.",
     )
+
+
+def _longer(case):
+    """Name the two changes that bring detail back: a longer code, longer training."""
+    op, _ = case.code
+    code = "a longer code" if op is None else f"latent_dim = {2 * op.width}"
+    return f"{code} and twice as many epochs  # L1 instead of MSE does not help"
 
 
 def _memorised_detail(case, shape):

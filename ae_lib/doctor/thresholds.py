@@ -67,6 +67,9 @@ THRESHOLDS = {
     ),
     "init.large": Threshold(6.0, CLINIC, "largest gain: std of weights · √fan-in"),
     "init.small": Threshold(0.05, CLINIC, "smallest gain: std of weights · √fan-in"),
+    "init.through": Threshold(
+        1e-6, CLINIC, "smallest rms of the last layer, over that of the input"
+    ),
     "init.equal": Threshold(1e-4, CLINIC, "relative spread of equal weights"),
     "signal.ratio": Threshold(
         0.05, CLINIC, "std across samples over rms at the code, over the input's"
@@ -92,10 +95,10 @@ THRESHOLDS = {
         0.3, CLINIC, "the same where no layer is narrower than the input"
     ),
     "checker.energy": Threshold(
-        1e-4, CLINIC, "share of the output's power that alternates pixel by pixel"
+        1e-4, CLINIC, "share of the output's power at the period of a grid"
     ),
     "checker.peak": Threshold(
-        1.2, CLINIC, "that power over the power at the next lower frequencies"
+        1.2, CLINIC, "that power over the power at frequencies nearby"
     ),
     "mean.r2": Threshold(0.05, CLINIC, "R² of a model no better than the mean image"),
     "mean.variation": Threshold(
@@ -114,7 +117,7 @@ THRESHOLDS = {
     "dead.needed": Threshold(
         0.8, CLINIC, "R² of PCA with as many values as the live units of a code"
     ),
-    "blur.error": Threshold(0.3, CLINIC, "share of fine detail in the whole error"),
+    "blur.error": Threshold(0.15, CLINIC, "share of fine detail in the whole error"),
     "blur.most": Threshold(
         0.5, CLINIC, "that share where coarse structure is right and detail is not"
     ),

@@ -1,6 +1,6 @@
 """Which parameters the optimizer lacks, and which are frozen."""
 
-from .case import default_start
+from .starts import default_start
 
 
 def check(case, params, graph, norms):

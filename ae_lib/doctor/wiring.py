@@ -49,6 +49,11 @@ def check(case):
         silent = _silent(case, out)
         recon = leaves(out.x_hat) if out.x_hat.requires_grad else {}
         graph = leaves(loss) if loss.requires_grad else {}
+        lasting = _lasting(program, case, out)
+        recon, graph = (
+            {i: p for i, p in found.items() if i in lasting or _is_weight(p)}
+            for found in (recon, graph)
+        )
         if loss.requires_grad:
             loss.sum().backward()
         grads = {i: p.grad for i, p in {**recon, **graph}.items()}
@@ -59,6 +64,24 @@ def check(case):
     case.trainable = list({**recon, **graph}.values())
     _cut_off(case, params, recon, graph, used, silent, loss)
     unoptimised.check(case, params, {**recon, **graph}, norms)
+
+
+def _lasting(program, case, out):
+    """Return the ids of leaves that a second pass meets again, as it does parameters.
+
+    An input that the forward pass detaches and differentiates by is made anew.
+    """
+    again = program.forward(case.source)
+    value = program.loss_of(again.raw, case.pair[1]) if case.loss_trouble is None else 0
+    found = {id(p) for p in program.model.parameters()}
+    for result in (again.x_hat, value):
+        if torch.is_tensor(result) and result.requires_grad:
+            found |= set(leaves(result))
+    return found
+
+
+def _is_weight(leaf):
+    return isinstance(leaf, torch.nn.Parameter)  # of a layer made in forward, too
 
 
 def _ran(program, ops):

@@ -111,7 +111,7 @@ def test_an_endless_loader_is_read_for_a_while():
         ("data.order", {"order.distinct": 2.0}, {}),
         ("code.too-small", {"code.r2": 1.0}, {}),
         ("output.range", {"range.r2": 2.0}, {"last": nn.Sigmoid}),
-        ("signal.init-scale", {"init.large": 0.1}, {}),
+        ("signal.init-scale", {"init.small": 10.0}, {}),
     ],
 )
 def test_each_limit_decides(code, limits, more):

@@ -24,7 +24,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAME|CODE", help="a program, code or prefix")
     parser.add_argument("--healthy", action="store_true", help="healthy programs only")
     parser.add_argument("--seeds", type=int, default=1, help="seeds 0 .. n-1")
-    parser.add_argument("--repair", action="store_true", help="check the remedies")
+    parser.add_argument(
+        "--repair", action="store_true", help="check the first remedies"
+    )
     parser.add_argument(
         "--twins", action="store_true", help="examine repaired ones too"
     )

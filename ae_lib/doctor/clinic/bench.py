@@ -6,7 +6,7 @@ from collections import Counter
 
 import torch
 
-from ae_lib.doctor.clinic import programs
+from ae_lib.doctor.clinic import programs, remedies
 
 
 def examine_one(part: str, name: str, seed: int, repair: bool, twin: bool) -> dict:
@@ -15,7 +15,8 @@ def examine_one(part: str, name: str, seed: int, repair: bool, twin: bool) -> di
     `first` is the code of the first finding, "-" for none, "crash" when `examine`
     raised. Alarms are findings of severity error or warning; seconds are CPU time of
     this process, so that a busy machine does not change them. `repair` trains the
-    program with and without its remedy; `twin` examines the repaired program too,
+    program with and without the doctor's first remedy (a healthy one as it is); `twin`
+    examines the textbook repair too,
     which counts as one more healthy program.
     """
     torch.set_num_threads(1)
@@ -27,9 +28,10 @@ def examine_one(part: str, name: str, seed: int, repair: bool, twin: bool) -> di
         row["twin"] = _findings(program.repair(seed), seed)
     if repair:
         row["bar"] = program.bar
-        row["repaired"] = program.outcome(seed, fixed=True)
         if program.code:
-            row["as_found"] = program.outcome(seed)
+            row |= remedies.outcome(program, first(row), row["remedy"], seed)
+        else:
+            row["repaired"] = program.outcome(seed)
     return row
 
 
@@ -44,9 +46,11 @@ def _findings(case: dict, seed: int) -> dict:
         except Exception as error:  # a crash of any kind is a miss, not the end
             crash = f"{type(error).__name__}: {error}"
             seconds = time.process_time() - began
-            return {"alarms": ["crash"], "crash": crash, "seconds": seconds}
-    alarms = [f.code for f in report.findings if f.severity != "info"]
-    return {"alarms": alarms, "seconds": time.process_time() - began}
+            row = {"alarms": ["crash"], "remedy": "", "crash": crash}
+            return {**row, "seconds": seconds}
+    faults = [f for f in report.findings if f.severity != "info"]
+    row = {"alarms": [f.code for f in faults], "seconds": time.process_time() - began}
+    return {**row, "remedy": faults[0].remedy if faults else ""}
 
 
 def first(row: dict) -> str:
@@ -89,6 +93,9 @@ def summarise(rows: list[dict]) -> dict:
         "false_alarms": share([bool(row["alarms"]) for row in well]),
         "twin_alarms": share([bool(twin["alarms"]) for twin in twins]),
         "repairs": share([repaired(row) for row in checked]),
+        "repairs_executed": share(
+            [repaired(row) for row in checked if row.get("applied") == "executed"]
+        ),
         "crashes": sum("crash" in row for row in rows),
         "median_seconds": seconds.median().item(),
         "largest_seconds": seconds.max().item(),
@@ -118,7 +125,8 @@ def line(row: dict) -> str:
     text += f"{row['seconds']:5.1f} s  {', '.join(row['alarms'][:3]) or '-'}"
     if "repaired" in row:
         found = f"{row['as_found']:.2f} -> " if "as_found" in row else ""
-        text += f"  [{found}{row['repaired']:.2f}, bar {row['bar']}]"
+        text += f"  [{found}{row['repaired']:.2f}, bar {row['bar']}"
+        text += f", {row['applied']}]" if "applied" in row else "]"
     if row.get("twin", {}).get("alarms"):
         text += f"  repaired twin: {', '.join(row['twin']['alarms'][:3])}"
     return text + (f"  {row['crash']}" if "crash" in row else "")
@@ -141,7 +149,8 @@ def table(summary: dict) -> str:
     if summary["twin_alarms"]["n"]:
         lines.append(f"repaired twins with an alarm {part('twin_alarms')}")
     if summary["repairs"]["n"]:
-        lines.append(f"remedy works                 {part('repairs')}")
+        lines.append(f"first remedy works           {part('repairs')}")
+        lines.append(f"  of those executed          {part('repairs_executed')}")
     lines.append(
         f"seconds per examination      {summary['median_seconds']:.1f} median, "
         f"{summary['largest_seconds']:.1f} largest; {summary['crashes']} crashes"

@@ -73,15 +73,18 @@ class Program:
         return public(self.make(seed, fixed=True))
 
     def outcome(self, seed: int = 0, *, fixed: bool = False) -> float:
-        """Train the program for its `steps` and measure it.
+        """Train the program, or its textbook repair, for its `steps` and measure it."""
+        return self.measured(self.make(seed, fixed=fixed), self.steps, seed)
+
+    def measured(self, case: dict, steps: int, seed: int = 0) -> float:
+        """Train a case for some steps and measure it.
 
         A program that raises, or ends with a NaN, measures minus infinity.
         """
-        case = self.make(seed, fixed=fixed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             try:
-                measures.train(case, self.steps)
+                measures.train(case, steps)
                 value = self.measure(case)
             except (RuntimeError, ValueError, TypeError, IndexError):
                 return float("-inf")

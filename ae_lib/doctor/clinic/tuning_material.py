@@ -1,4 +1,4 @@
-"""Data and measures of the programs that are held back; made in milliseconds."""
+"""Data and measures of the third part of the clinic; made in milliseconds."""
 
 from functools import cache
 

@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_material import (
+from ae_lib.doctor.clinic.material import digits, loader, scenes, table
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import (
     beats,
     blobs,
     by_column,
@@ -15,9 +18,6 @@ from ae_lib.doctor.clinic.heldback_material import (
     loudness,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes, table
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("signal.common-mode", steps=300, bar=0.4)

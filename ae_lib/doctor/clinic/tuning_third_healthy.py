@@ -7,7 +7,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, WeightedRandomSampler
 
-from ae_lib.doctor.clinic.heldback_material import (
+from ae_lib.doctor.clinic.material import digits, loader, scenes, table
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, elbo, kl, sgd
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_material import (
     beats,
     blobs,
     by_column,
@@ -16,9 +19,6 @@ from ae_lib.doctor.clinic.heldback_material import (
     loudness,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes, table
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, elbo, kl, sgd
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy()

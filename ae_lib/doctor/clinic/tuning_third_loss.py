@@ -3,10 +3,10 @@
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_material import counts, grey, spectra
 from ae_lib.doctor.clinic.material import digits, loader, table
 from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, dense, kl, stack
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import counts, grey, spectra
 
 
 @faulty("output.range", accepts=("data.scale",))

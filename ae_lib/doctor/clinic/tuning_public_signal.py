@@ -8,17 +8,17 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.heldback_fit import logbook
-from ae_lib.doctor.clinic.heldback_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import train, true_penalty
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, dense, elbo
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import (
     blobs,
     by_column,
     cells,
     with_finite_loss,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import train, true_penalty
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, dense, elbo
-from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_third_fit import logbook
 
 
 class Positive(AE):

@@ -4,13 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_material import (
-    beats,
-    blobs,
-    by_column,
-    cells,
-    spectra,
-)
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.measures import quiet_units, train, true_penalty
 from ae_lib.doctor.clinic.parts import (
@@ -25,6 +18,13 @@ from ae_lib.doctor.clinic.parts import (
     stack,
 )
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import (
+    beats,
+    blobs,
+    by_column,
+    cells,
+    spectra,
+)
 
 
 @faulty("vae.collapse", accepts=("loss.scale",), bar=0.3)

@@ -4,7 +4,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ae_lib.doctor.clinic.heldback_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import (
     beats,
     blobs,
     by_column,
@@ -15,10 +19,6 @@ from ae_lib.doctor.clinic.heldback_material import (
     regimes,
     sensors,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("data.nonfinite")

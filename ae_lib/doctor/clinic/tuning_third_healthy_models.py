@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_material import (
     beats,
     blobs,
     by_column,
@@ -13,10 +17,6 @@ from ae_lib.doctor.clinic.heldback_material import (
     sensors,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 class TiedMaps(nn.Module):

@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_fit import logbook
-from ae_lib.doctor.clinic.heldback_material import by_column, cells, grey, spectra
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, standardise
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import AE, adam, conv, conv_vae, dense, dense_vae, elbo
 from ae_lib.doctor.clinic.parts import kl as divergence
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_material import by_column, cells, grey, spectra
+from ae_lib.doctor.clinic.tuning_third_fit import logbook
 
 
 # Source: https://github.com/pytorch/examples/issues/631

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_material import spectra
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
 from ae_lib.doctor.clinic.measures import code_matters, train
 from ae_lib.doctor.clinic.parts import VAE, adam, conv, dense, elbo, sgd
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import spectra
 
 
 class Listed(nn.Module):

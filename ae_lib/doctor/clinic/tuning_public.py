@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ae_lib.doctor.clinic.heldback_data import strided
-from ae_lib.doctor.clinic.heldback_material import by_column, cells, each_column
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, standardise
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import adam, conv, conv_vae, dense, kl
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import by_column, cells, each_column
+from ae_lib.doctor.clinic.tuning_third_data import strided
 
 
 # Source: https://github.com/keras-team/keras/issues/12371

@@ -5,18 +5,18 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.heldback_fit import in_order, logbook
-from ae_lib.doctor.clinic.heldback_material import (
+from ae_lib.doctor.clinic.material import digits, loader, scenes
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, conv_vae, dense, elbo
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_material import (
     blobs,
     by_column,
     cells,
     grey,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, conv_vae, dense, elbo
-from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_third_fit import in_order, logbook
 
 
 def trained(case, steps):

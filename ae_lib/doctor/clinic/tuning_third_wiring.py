@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_material import (
+from ae_lib.doctor.clinic.material import loader, table
+from ae_lib.doctor.clinic.measures import code_matters, train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import (
     beats,
     blobs,
     by_column,
@@ -14,10 +18,6 @@ from ae_lib.doctor.clinic.heldback_material import (
     sensors,
     spectra,
 )
-from ae_lib.doctor.clinic.material import loader, table
-from ae_lib.doctor.clinic.measures import code_matters, train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 class ByHand(nn.Module):

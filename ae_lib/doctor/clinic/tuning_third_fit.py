@@ -5,16 +5,16 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.heldback_material import (
+from ae_lib.doctor.clinic.material import digits, loader, scenes
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_material import (
     by_column,
     cells,
     grey,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 def in_order(x, y, size=64):

@@ -1,0 +1,64 @@
+"""Whether series (N, channels, length) are folded the right way."""
+
+
+def along(values, axis):
+    """Return the correlation of neighbours along an axis, less each place's mean."""
+    v = values.double() - values.double().mean(0)
+    n = v.shape[axis]
+    a, b = v.narrow(axis, 1, n - 1), v.narrow(axis, 0, n - 1)
+    scale = (a.square().mean() * b.square().mean()).sqrt().item()
+    return (a * b).mean().item() / (scale + 1e-20)
+
+
+def check(case):
+    """Compare what runs along the last axis with other readings of the same numbers.
+
+    Recordings are smooth in time; a reshape where a permute was meant puts the
+    channels of one moment side by side. Returns whether that was found.
+    """
+    first = next((o for o in case.ops if o.weighted and o.entry is not None), None)
+    if first is None:
+        return False
+    seen = first.entry.detach().float().cpu()
+    views = [("input", case.x)]
+    if first.kind == "conv1d":
+        views.insert(0, (f"what {first} receives", seen))
+    for where, values in views:
+        v = values[:256]
+        if v.ndim != 3 or min(v.shape[1:]) < 2 or max(v.shape[1:]) < 8:
+            continue
+        n, rows, columns = v.shape
+        conv = first.kind == "conv1d"
+        now = along(v, 2) if conv else max(along(v, 1), along(v, 2))
+        readings = {
+            f"x = x.reshape(-1, {columns}, {rows}).permute(0, 2, 1)": along(
+                v.reshape(n, columns, rows), 1
+            ),
+            f"x = x.permute(0, 2, 1).reshape(-1, {rows}, {columns})": along(
+                v.permute(0, 2, 1).reshape(n, rows, columns), 2
+            ),
+        }
+        if conv and rows > columns >= 2:
+            readings["x = x.permute(0, 2, 1)"] = along(v, 1)
+        remedy, then = max(readings.items(), key=lambda row: row[1])
+        if 1 - then > case.limits["layout.gain"] * (1 - now) or then < 0.75:
+            continue
+        if "reshape" not in remedy and now > 0.35:
+            continue
+        case.find(
+            "data.layout",
+            "error",
+            {
+                "statistic": "correlation of neighbours along the last axis",
+                "value": round(now, 3),
+                "threshold": round(1 - case.limits["layout.gain"] * (1 - now), 3),
+                "where": where,
+                "refolded": round(then, 3),
+            },
+            "Not noise: the very same values, folded the other way, are as smooth as "
+            "recordings are.",
+            remedy,
+            "Neighbours in time correlate, and a plot of one channel looks right.",
+        )
+        return True
+    return False
