@@ -37,10 +37,11 @@ def first_input(case):
             return x
 
 
-def test_every_code_has_three_variants_to_tune_on():
+def test_every_code_has_three_variants_to_tune_on_and_some_held_back():
     assert len(CODES) == 36
     counts = Counter(program.code for program in programs("tuning"))
     assert {code for code in CODES if counts[code] < 3} == set()
+    assert {program.code for program in programs("heldback")} >= set(CODES)
 
 
 def test_names_are_unique_and_told():
