@@ -109,7 +109,7 @@ def more_weights_than_rows(seed, fixed):
 
 
 # Source: https://github.com/raadon96/MVTec-Anomaly-Detection/issues/15
-@faulty("fit.blurry", steps=0, measure=detail, bar=0.2)
+@faulty("fit.blurry", steps=0, measure=detail, bar=0.1)
 def enlarged_at_the_end(seed, fixed):
     """Decode a quarter of the size and enlarge it smoothly at the end."""
     x, y = scenes(448, seed)

@@ -151,10 +151,10 @@ def three_numbers_for_twelve_causes(seed, fixed):
     case = {"model": model, "batches": loader(x, seed=seed)}
     case |= {"optimizer": torch.optim.AdamW(model.parameters(), 3e-3)}
     losses = train(case, 600)
-    return {**case, "history": {"train_loss": [losses[8 * i] for i in range(75)][::5]}}
+    return {**case, "history": {"train_loss": losses[::40]}}
 
 
-@faulty("code.identity", steps=0, measure=refuses_noise, bar=0.3)
+@faulty("code.identity", steps=0, measure=refuses_noise, bar=0.55)
 def wider_than_its_input(seed, fixed):
     """Give a detector of odd rows 64 code units for 24 columns."""
     x = table(768, seed, d=24, rank=16)
