@@ -93,3 +93,24 @@ def test_treat_fails_where_nothing_can_be_learned(page):
     """On noise no patient recovers, whatever the treatment."""
     with pytest.raises(ClaimFailed):
         page["treat"](6, "dead units")
+
+
+def test_a_rate_is_mended_by_its_own_treatment_only(page):
+    def rate(cause):
+        _, optimizer = page["patient"](2, cause)
+        return optimizer(nn.Linear(1, 1)).param_groups[0]["lr"]
+
+    assert rate("rate too low") == pytest.approx(3e-3)
+    assert rate("rate too high") < 1e-5
+
+
+def test_quiet_makes_the_answer_ten_times_smaller_and_nothing_else(page):
+    loud, soft = page["he"](page["network"]()), page["he"](page["network"]())
+    soft.load_state_dict(loud.state_dict())
+    x, soft = page["x_val"], page["quiet"](soft).eval()
+    assert torch.allclose(10 * soft(x), loud.eval()(x), atol=1e-5)
+    changed = [
+        not torch.equal(a.weight, b.weight)
+        for a, b in zip(page["weighted"](loud), page["weighted"](soft), strict=True)
+    ]
+    assert changed == [False] * 7 + [True]
