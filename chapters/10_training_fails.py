@@ -424,9 +424,9 @@ names(report, "signal.common-mode")
 # ## A loud answer
 #
 # Why do He's weights harm? They keep the size of the signal all the way, to
-# the output. So the first answer is as large as an image and has nothing to do
-# with it. **Predict** what happens if the output layer alone is drawn ten
-# times smaller.
+# the output. So the first answer is nearly as large as an image and has
+# nothing to do with it. **Predict** what happens if the output layer alone is
+# drawn ten times smaller.
 
 
 # %%
