@@ -12,7 +12,7 @@ from ae_lib import claim
 from ae_lib.claims import ClaimFailed
 
 SHARED = ("network", "adam", "step", "draw", "r2", "train", "weighted", "redraw")
-SHARED += ("he", "glorot", "quiet", "push", "sgd", "signal", "dead")
+SHARED += ("he", "glorot", "quiet", "push", "signal", "dead")
 SHARED += ("patient", "treat")
 CONSTANTS = ("STEPS", "HEAVY", "HEALTHY", "CAUSES")
 

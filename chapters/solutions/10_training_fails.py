@@ -57,6 +57,11 @@ def adam(lr):
     return lambda model: torch.optim.Adam(model.parameters(), lr=lr)
 
 
+# %% [markdown]
+# A step, a stream of batches, and the measure:
+
+
+# %%
 def step(model, optimizer, x, clip=float("inf")):
     loss = F.mse_loss(model(x), x)
     optimizer.zero_grad()
@@ -64,10 +69,6 @@ def step(model, optimizer, x, clip=float("inf")):
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
     optimizer.step()
     return loss.item(), norm.item()
-
-
-# %% [markdown]
-# Its loop:
 
 
 # %%
@@ -82,11 +83,15 @@ def draw(x, size, steps, seed):
             yield x[rows]
 
 
+# %%
 @torch.no_grad()
 def r2(model, x=x_val):
     error = F.mse_loss(model.eval()(x), x)
     return (1 - error / x.square().mean()).item()
 
+
+# %% [markdown]
+# The loop:
 
 # %%
 STEPS = 120
@@ -120,6 +125,7 @@ def weighted(model):
     return [layer for layer in model if isinstance(layer, HEAVY)]
 
 
+# %%
 def redraw(model, scheme, gain=1.0):
     for layer in weighted(model):
         scheme(layer.weight)
@@ -136,6 +142,11 @@ def he(model, gain=1.0):
     return redraw(model, nn.init.kaiming_normal_, gain)
 
 
+# %% [markdown]
+# A quiet output, and biases that push units below zero:
+
+
+# %%
 def quiet(model):
     weighted(model)[-1].weight.data *= 0.1
     return model
@@ -149,10 +160,6 @@ def push(model, bias=-2.0):
 
 
 # %%
-def sgd(lr):
-    return lambda model: torch.optim.SGD(model.parameters(), lr, momentum=0.9)
-
-
 @torch.no_grad()
 def signal(model, x=x_train[:128]):
     ratios = []
@@ -164,6 +171,11 @@ def signal(model, x=x_train[:128]):
     return ratios
 
 
+# %% [markdown]
+# The second instrument, for units that are dead:
+
+
+# %%
 @torch.no_grad()
 def dead(model, x=x_val):
     """Return the share of units that are zero for every image."""
@@ -176,7 +188,7 @@ def dead(model, x=x_val):
 
 
 # %% [markdown]
-# The six causes and the treatment:
+# The six causes:
 
 # %%
 import random
@@ -189,6 +201,8 @@ HEALTHY = {
     "brake": 1.0,  # on Adam's rate
     "boost": 1.0,  # of Adam's rate
 }
+
+# %%
 CAUSES = {
     "rate too low": {"brake": 1 / 3_000},
     "rate too high": {"boost": 100.0},
@@ -210,6 +224,11 @@ def patient(n, treatment=None):
     return model, adam(3e-3 * s["brake"] * s["boost"])
 
 
+# %% [markdown]
+# And the treatment:
+
+
+# %%
 def treat(n, cause):
     result = train(*patient(n, cause), seed=n)["r2"]
     claim(f"patient {n} recovers", result, ">", 0.4)
@@ -287,6 +306,7 @@ def judge(optimizer, x, clip=float("inf")):
     return sum(scores) / 2
 
 
+# %%
 damaged = x_train.clone()
 damaged[100] *= 255
 sound = judge(adam(3e-3), x_train)
@@ -325,6 +345,7 @@ def until(size, seed, goal=0.6):
     return r2(model, x_few), r2(model)
 
 
+# %%
 found = {size: [until(size, s) for s in (0, 1, 2)] for size in (16, 256)}
 for size, rows in found.items():
     print(size, *(f"training {a:.2f} validation {b:.2f}," for a, b in rows))
