@@ -8,6 +8,7 @@
 Each `NN_name.py` is the source of the `NN_name.ipynb` beside it, which is
 executed in a fresh kernel and stored with its outputs. Only the .py is edited.
 Where only the text between the code has changed, the outputs are kept.
+The exercise cells of a chapter are written into its .py from its solutions.
 """
 
 import argparse
@@ -17,7 +18,9 @@ import re
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import derive
 import jupytext
 import nbformat
 from nbclient import NotebookClient
@@ -90,7 +93,12 @@ def read_source(source):
 
 
 def why_stale(source):
-    """Say why the notebook of a percent file must be built, or return None."""
+    """Say why the notebook of a percent file must be built, or return None.
+
+    Raises ValueError where an exercise has no solution, or a solution no place.
+    """
+    if derive.fresh_text(source) != source.read_text(encoding="utf-8"):
+        return "an exercise is not what its solution makes of it"
     stored = source.with_suffix(".ipynb")
     if not stored.exists():
         return "not built yet"
@@ -177,8 +185,18 @@ def execute(notebook, folder):
         coalesce_streams=True,
     )
     start = time.perf_counter()
-    client.execute(env=kernel_environment())
+    with TemporaryDirectory() as empty:
+        # A reader's record of passed checks must not show in the notebook.
+        client.execute(env=kernel_environment() | {"AE_PROGRESS_DIR": empty})
     return time.perf_counter() - start
+
+
+def take_over_exercises(source):
+    """Write the exercises of the solutions into the percent file."""
+    fresh = derive.fresh_text(source)
+    if fresh != source.read_text(encoding="utf-8"):
+        with write_atomically(source) as part:
+            part.write_text(fresh, encoding="utf-8", newline="\n")
 
 
 def data_source():
@@ -225,6 +243,7 @@ def build(source, data="", anew=True):
     Raises ValueError, and leaves the stored notebook alone, when a cell fails
     or an output must not be published.
     """
+    take_over_exercises(source)
     path = source.with_suffix(".ipynb")
     seconds = 0.0
     notebook = read_source(source)
@@ -282,21 +301,21 @@ def main(arguments=None):
     print(f"{'notebook':<40}{'seconds':>9}{'size':>9}")
     for source in select(options.names):
         name = label(source)
-        reason = why_stale(source)
         seconds, verdict = "", "unchanged"
-        if options.check:
-            verdict = reason or verdict
-            failures += [name] if reason else []
-        elif reason or options.all:
-            try:
+        try:
+            reason = why_stale(source)
+            if options.check:
+                verdict = reason or verdict
+                failures += [name] if reason else []
+            elif reason or options.all:
                 data = data or data_source()
                 spent = build(source, data, anew=options.all)
                 seconds = f"{spent:.1f}" if spent else ""
                 verdict = "built" if spent else "text renewed"
-            except ValueError as error:
-                print(error, file=sys.stderr)
-                verdict = "FAILED"
-                failures.append(name)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            verdict = "FAILED"
+            failures.append(name)
         stored = source.with_suffix(".ipynb")
         size = f"{stored.stat().st_size // 1000} kB" if stored.exists() else ""
         print(f"{name:<40}{seconds:>9}{size:>9}  {verdict}", flush=True)
