@@ -20,7 +20,6 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import derive
 import jupytext
 import nbformat
 from nbclient import NotebookClient
@@ -30,6 +29,7 @@ from nbclient.exceptions import (
     DeadKernelError,
 )
 
+import derive
 from ae_lib.atomic import write_atomically
 
 CHAPTERS = Path(__file__).resolve().parent
@@ -95,7 +95,7 @@ def read_source(source):
 def why_stale(source):
     """Say why the notebook of a percent file must be built, or return None.
 
-    Raises ValueError where an exercise has no solution, or a solution no place.
+    Raises ValueError where an exercise lacks its solution or its place.
     """
     if derive.fresh_text(source) != source.read_text(encoding="utf-8"):
         return "an exercise is not what its solution makes of it"

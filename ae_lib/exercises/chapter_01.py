@@ -41,6 +41,7 @@ def _late(layers: Layers) -> int:
 def check_1(size_and_field: Callable[[int, list], tuple[int, int]]) -> str:
     """Hold size_and_field(n, layers) to the two formulas of the chapter."""
     stacks = [
+        (10, [(3, 1, 0)]),
         (32, [(3, 1, 1), (3, 1, 1)]),
         (32, [(4, 2, 1), (4, 2, 1)]),
         (31, [(3, 2, 1), (5, 2, 0), (3, 1, 1)]),
@@ -49,7 +50,7 @@ def check_1(size_and_field: Callable[[int, list], tuple[int, int]]) -> str:
     for n, layers in stacks:
         answer = sequence(size_and_field(n, list(layers)), 2, "the answer")
         got = number(answer[0], "the size"), number(answer[1], "the field")
-        where = f"for {n} pixels and the layers {layers}"
+        where = f"for {n} pixels and the layers {layers},"
         right = _trace(n, layers)
         turned = got == right[::-1] and right[0] != right[1]
         expect(not turned, "the size comes first, then the field; yours are swapped")
@@ -109,7 +110,7 @@ def check_2(slide: Callable[[Tensor, Tensor, int, int], Tensor]) -> str:
     ):
         x = torch.randn(c, h, width, generator=random)
         w = torch.randn(c, k, k, generator=random)
-        where = f"for an image of {c}×{h}×{width}, k = {k}, stride {s}, padding {p}"
+        where = f"for an image of {c}×{h}×{width}, k = {k}, stride {s}, padding {p},"
         right = _convolved(x, w, s, p)
         got = slide(x.clone(), w.clone(), s, p)
         if isinstance(got, Tensor) and got.shape != right.shape:

@@ -20,7 +20,9 @@ def _images() -> Images:
     return Images(pixels, labels, ("grey",), "check", "made for a check", "train")
 
 
-@hint("two equal readings of item 7, and a distance of about 0.1 between its halves")
+@hint(
+    "two equal readings of item 7, and about 0.1 between its noisy and its clean half"
+)
 def check_1(dataset: type) -> str:
     """Hold NoisyDataset(images, sigma)[i] to (noisy, x), noise by the item's number."""
     images, sigma = _images(), 0.1

@@ -85,9 +85,10 @@ def check_1(by_svd: Callable[[Tensor, int], Tensor]) -> str:
 def check_2(largest_angle: Callable[[Tensor, Tensor], float]) -> str:
     """Hold largest_angle(A, B) to the largest principal angle in degrees."""
     random = torch.Generator().manual_seed(0)
-    for k in (2, 4):
+    for k, length in (2, 0.5), (4, 3.0):
         a = torch.randn(30, k, generator=random)
         b = a + 0.5 * torch.randn(30, k, generator=random)
+        a, b = (length * m / m.norm(dim=0) for m in (a, b))
         angles = _angles(a, b)
         got = number(largest_angle(a.clone(), b.clone()), "the angle")
         raw = torch.linalg.svdvals(a.T @ b)
@@ -107,20 +108,21 @@ def check_2(largest_angle: Callable[[Tensor, Tensor], float]) -> str:
             "cosines; use torch.linalg.qr": _degrees(raw[-1]),
         }
         compare(got, angles[-1], mistakes, f"for two subspaces of dimension {k}")
-    a = torch.randn(30, 3, generator=random)
     mix = torch.tensor([[2.0, 1, 0], [0, 1, 0], [5, 0, 3]])
-    same = largest_angle(a.clone(), a @ mix)
-    if isinstance(same, Tensor | float) and math.isnan(float(same)):
-        raise Wrong(
-            "one subspace against itself gives NaN: rounding makes a cosine of "
-            "1.0000001, so clamp to 1 before acos"
+    for _ in range(40):  # rounding makes some cosines larger than 1, not all
+        a = torch.randn(30, 3, generator=random)
+        same = largest_angle(a.clone(), a @ mix)
+        if isinstance(same, Tensor | float) and math.isnan(float(same)):
+            raise Wrong(
+                "one subspace against itself gives NaN: rounding makes a cosine of "
+                "1.0000001, so clamp to 1 before acos"
+            )
+        same = number(same, "the angle")
+        expect(
+            abs(same) < 0.2,
+            f"two bases of one subspace should be 0° apart, got {show(same)}°; are "
+            "both made orthonormal first?",
         )
-    same = number(same, "the angle")
-    expect(
-        abs(same) < 0.2,
-        f"two bases of one subspace should be 0° apart, got {show(same)}°; are both "
-        "made orthonormal first?",
-    )
     axes = torch.eye(30)
     right = number(largest_angle(axes[:, :2], axes[:, 1:3]), "the angle")
     expect(abs(right - 90) < 0.2, f"two planes with one line in common: {right:.1f}°")

@@ -32,13 +32,14 @@ def check_1(decoder: Callable[[int], nn.Module]) -> str:
         with torch.no_grad():
             x = _passed(network, z, latent_dim)
             _hold_shape(network, x, len(z))
-            _hold_range(network(30 * z))
+            moved = (network(z)[0] - network(z)[1]).abs().max().item()
+            text = "two codes give the same image: does z reach the output?"
+            expect(moved > 1e-6, text)
+            _hold_range(network(100 * z))
             a, b, both, none = (
                 torch.logit(network(code).double(), 1e-12)
                 for code in (0.1 * z[:1], 0.1 * z[1:], 0.1 * z.sum(0)[None], 0 * z[:1])
             )
-        moved = (network(z)[0] - network(z)[1]).abs().max().item()
-        expect(moved > 1e-6, "two codes give the same image: does z reach the output?")
         bent = ((a + b - none - both).abs().max() / (a - none).abs().max()).item()
         expect(
             bent > 1e-3,
@@ -112,7 +113,7 @@ def check_2(cost: Callable[..., tuple[int, int]]) -> str:
         parameters = number(answer[0], "the number of parameters")
         work = number(answer[1], "the number of multiplications")
         weights, m = c_in * c_out * k * k, (n + 2 * p - k) // s + 1
-        where = f"for {c_in} → {c_out} channels, k = {k}, s = {s}, p = {p} on {n}×{n}"
+        where = f"for {c_in} → {c_out} channels, k = {k}, s = {s}, p = {p} on {n}×{n},"
         mistakes = {
             f"{where} the biases are missing: one for each output channel": weights,
             f"{where} a filter has k·k weights for each input channel, not k": (

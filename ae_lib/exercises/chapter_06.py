@@ -33,7 +33,7 @@ def _maps() -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
     return encode, decode
 
 
-@hint("n images, the first and last of which are the two reconstructions")
+@hint("5 images for n = 5, the two reconstructions at its ends")
 def check_1(walk_between: Callable[..., Tensor]) -> str:
     """Hold walk_between(encode, decode, x_a, x_b, n) to the straight way of codes."""
     encode, decode = _maps()
@@ -75,7 +75,7 @@ def check_1(walk_between: Callable[..., Tensor]) -> str:
     return "for PCA this would be a blend of pixels; whoever bends leaves that line"
 
 
-@hint("k other rows for each code, the nearest first, also where two codes are twins")
+@hint("the rows 1, 0 and 1 for the codes 0, 1 and 3, if k is 1")
 def check_2(neighbours: Callable[[Tensor, int], Tensor]) -> str:
     """Hold neighbours(z, k) to the nearest other rows, by Euclidean distance."""
     random = torch.Generator().manual_seed(0)
@@ -85,7 +85,9 @@ def check_2(neighbours: Callable[[Tensor, int], Tensor]) -> str:
             if twins:  # three images with one code: none of them is its own neighbour
                 z[7] = z[3]
                 z[21] = z[3]
-            got = tensor(neighbours(z.clone(), k), (len(z), k), f"the rows for k = {k}")
+            got = tensor(
+                neighbours(z.clone(), k), (len(z), k), f"the answer for k = {k}"
+            )
             expect(
                 not got.is_floating_point(),
                 "these are distances; the rows are the .indices of topk",

@@ -14,7 +14,7 @@ from ae_lib.exercises.judge import Wrong, expect, hint, kind, same, show, tensor
 def check_1(slices: Callable[[int, int], list[tuple[int, int]]]) -> str:
     """Hold slices(n, batch_size) to batches that show each image once."""
     for n, batch_size in ((1000, 100), (1003, 100), (5, 10), (7, 1), (64, 64)):
-        where = f"with {n} images in batches of {batch_size}"
+        where = f"with {n} images in batches of {batch_size},"
         batches = [list(range(n))[a:b] for a, b in _pairs(slices(n, batch_size))]
         seen = [i for batch in batches for i in batch]
         lost = n - len(set(seen))
@@ -30,7 +30,8 @@ def check_1(slices: Callable[[int, int], list[tuple[int, int]]]) -> str:
                 f"{where} the last {lost} are never seen: a smaller batch is due"
             )
         expect(
-            not lost, f"{where} {lost} are never seen, the first of them {_gap(seen)}"
+            not lost,
+            f"{where} {lost} images are never seen, the first of them {_gap(seen)}",
         )
         expect(
             not empty,
@@ -44,7 +45,7 @@ def check_1(slices: Callable[[int, int], list[tuple[int, int]]]) -> str:
         sizes = [len(batch) for batch in batches]
         expect(
             max(sizes) <= batch_size,
-            f"{where} there is a batch of {max(sizes)}",
+            f"{where} there is a batch of {max(sizes)} images",
         )
         full = all(length == batch_size for length in sizes[:-1])
         expect(full, f"{where} only the last batch may be smaller, got {sizes[:3]} …")
@@ -103,6 +104,8 @@ def check_2(best_constant: Callable[[Tensor, str], Tensor]) -> str:
             "absolute error the median of each pixel is better": mean,
             "you give the median image, which has the smallest absolute error; for the "
             "squared error the mean is better": median,
+            "that is one grey for all pixels; each may have its own": 0 * mean
+            + x.mean(),
             "that is black": torch.zeros_like(mean),
             "that is the middle between darkest and brightest value; it is best for "
             "the largest error, not for the mean of all": (x.amin(0) + x.amax(0)) / 2,
