@@ -38,6 +38,8 @@ def check_1(r_squared: Callable[[Tensor, Tensor, Tensor], float]) -> str:
         "training images": 1 - error / own,
         "you compare with one grey for all pixels; the mean image has its own value "
         "for each": 1 - error / grey,
+        "you compare with one grey, and of the images under test; `mean` has its own "
+        "value for each pixel": 1 - error / (x - x.mean()).square().mean(),
         "you took absolute errors; R² compares squared ones": 1
         - (x - x_hat).abs().mean() / (x - mean).abs().mean(),
         "you averaged the R² of single images; divide the two errors of all images, "

@@ -42,9 +42,8 @@ def check_1(size_and_field: Callable[[int, list], tuple[int, int]]) -> str:
     """Hold size_and_field(n, layers) to the two formulas of the chapter."""
     stacks = [
         (10, [(3, 1, 0)]),
-        (32, [(3, 1, 1), (3, 1, 1)]),
-        (32, [(4, 2, 1), (4, 2, 1)]),
         (31, [(3, 2, 1), (5, 2, 0), (3, 1, 1)]),
+        (32, [(4, 2, 1), (4, 2, 1)]),
         (224, [(7, 2, 3), (3, 2, 1), (3, 1, 1), (3, 2, 1)]),
     ]
     for n, layers in stacks:
@@ -73,6 +72,9 @@ def check_1(size_and_field: Callable[[int, list], tuple[int, int]]) -> str:
         fields = {
             f"{where} the stride counts too early; a layer's own stride only moves the "
             "layers behind it": _late(layers),
+            f"{where} a layer is multiplied by its own stride; what counts is the "
+            "product of the strides before it": 1
+            + sum((k - 1) * s for k, s, _ in layers),
             f"{where} the field ignores the strides; behind a stride of 2 each step is "
             "2 pixels of the image": 1 + sum(k - 1 for k, _, _ in layers),
             f"{where} the field starts at 0; a single pixel sees itself, so start "

@@ -48,7 +48,7 @@ def check_1(by_svd: Callable[[Tensor, int], Tensor]) -> str:
         expect(not flat, f"the result is {size(x)}; shape it as the images are")
         got = tensor(got, images.shape, f"the result for k = {k}").flatten(1)
         keep = slice(k)
-        u, s, v = torch.linalg.svd(centred, full_matrices=False)
+        u, s, v = torch.linalg.svd(centred)  # v is (48, 48)
         each = centred - centred.mean(1, keepdim=True)
         mistakes = {
             "the mean image was not subtracted; the first direction is spent on it": (
@@ -62,6 +62,11 @@ def check_1(by_svd: Callable[[Tensor, int], Tensor]) -> str:
             + x.mean(1, keepdim=True),
             "these are the k weakest directions; torch.linalg.svd sorts the largest "
             "first": _kept(centred, slice(-k, None)) + mean,
+            "torch.linalg.svd returns V transposed already; its rows are the "
+            "directions": (u[:, keep] * s[keep]) @ v[:, keep].T + mean,
+            "what you add at the end is not the mean image that you subtracted": (
+                _kept(centred, keep) + x.mean()
+            ),
             "the singular values are missing between U and V": u[:, keep] @ v[keep]
             + mean,
             "there is one direction too few": _kept(centred, slice(k - 1)) + mean,

@@ -125,6 +125,8 @@ def _hold_mean(value: object, losses: list[float], x: Tensor) -> None:
         "the sum over the images is not divided by their number": total,
         "the losses of the batches are added up; you want their mean over the "
         "images": sum(losses),
+        "the last, smaller batch is added up but not counted; len(x) // batch_size "
+        "leaves it out": sum(losses) / (len(x) // SIZE),
         "that is the loss of the last batch alone": losses[-1],
         "the loss of each batch was divided by its size, though it is a mean "
         "already": sum(a / n for a, n in zip(losses, sizes, strict=True)),

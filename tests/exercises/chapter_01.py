@@ -58,6 +58,13 @@ WRONG = {
             ),
             "ignores the strides",
         ),
+        (
+            lambda n, layers: (
+                trace(n, layers)[0],
+                1 + sum((k - 1) * s for k, s, _ in layers),
+            ),
+            "its own stride",
+        ),
         (lambda n, layers: trace(n, layers, start=0), "starts at 0"),
         (lambda n, layers: trace(n, layers, wide=1), "it is k - 1"),
         (

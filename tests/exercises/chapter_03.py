@@ -26,6 +26,16 @@ def without_s(x, k):
     return (u[:, :k] @ v[:k]).view_as(x) + mean
 
 
+def v_by_columns(x, k):
+    mean = x.mean(0)
+    u, s, v = torch.linalg.svd((x - mean).flatten(1))
+    return (u[:, :k] @ torch.diag(s[:k]) @ v[:, :k].T).view_as(x) + mean
+
+
+def another_mean(x, k):
+    return around(x, k, x.mean(0), add=False) + x.mean()
+
+
 def by_projectors(a, b):
     """Take the angle from the sine: the part of b's basis that lies outside of a."""
     q, r = torch.linalg.qr(a.double())[0], torch.linalg.qr(b.double())[0]
@@ -54,6 +64,8 @@ WRONG = {
         (lambda x, k: around(x, k, x.mean(0), rows=slice(-k, None)), "weakest"),
         (lambda x, k: around(x, k, x.mean(0), rows=slice(k - 1)), "too few"),
         (lambda x, k: around(x, k, x.mean(0), rows=slice(k + 1)), "too many"),
+        (v_by_columns, "returns V transposed already"),
+        (another_mean, "not the mean image that you subtracted"),
         (without_s, "singular values are missing"),
         (lambda x, k: around(x, k, x.mean(0)).flatten(1), "the result is 40×48"),
         (lambda x, k: x, "mean squared error is 0, and PCA's"),

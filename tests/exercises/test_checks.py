@@ -54,6 +54,21 @@ def test_a_mistake_is_named(name, i):
     assert len(re.findall(r"[.?!](?= [A-Z])", text)) <= 2, "one or two sentences"
 
 
+@pytest.mark.parametrize(("name", "i"), WRONG, ids=ids(WRONG))
+def test_no_other_mistake_explains_the_same_value(name, i, monkeypatch):
+    """Two mistakes can agree in one case by chance, and the check would name either."""
+
+    def compare(value, right, mistakes, otherwise):
+        fits = [text for text, v in mistakes.items() if judge.same(value, v)]
+        assert judge.same(value, right) or len(fits) <= 1, fits
+        judge.compare(value, right, mistakes, otherwise)
+
+    module = f"ae_lib.exercises.chapter_{name[:2]}"
+    monkeypatch.setattr(f"{module}.compare", compare, raising=False)
+    _, text = checks.verdict(CHECKS[name], table.planted("WRONG")[name][i][0])
+    assert "AssertionError" not in text, text
+
+
 @pytest.mark.parametrize("name", CHECKS)
 def test_an_empty_cell_gets_the_figure_to_expect(name):
     symbol, text = checks.verdict(CHECKS[name], table.answer(name, table.posed()[name]))
