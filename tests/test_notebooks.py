@@ -7,6 +7,8 @@ The parts of a chapter NN have a closed vocabulary:
   and a line "**Cost:** 40 s on 2 CPU cores ..." (s or min);
 - it closes with the sections "## What we saw", "## Exercises", "## Further reading",
   in this order; the exercises are a numbered list, "1. **Fewer numbers.** ...";
+- exercises that check themselves come first, each a cell to fill in, tagged "exercise",
+  and a cell that calls `exercises.check`: ae_lib/exercises/__init__.py tells how;
 - its solutions, in chapters/solutions/ under the same name, answer each exercise
   under a heading "## Exercise 1", optionally followed by a title.
 
