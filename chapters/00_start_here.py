@@ -179,12 +179,65 @@ print("speed    ", f"{max(history.images_per_second):,.0f} images/s")
 #
 # ## Exercises
 #
-# 1. **Fewer numbers.** Train with `latent_dim=20` and compare with PCA of 20
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **A scale of your own.** Write `r_squared(x, x_hat, mean)`: the share of
+#    the mean image's error that a reconstruction removes. It is 1 for a copy
+#    and 0 for the mean image, which is that of the *training* images and is
+#    given.
+
+
+# %% tags=["exercise"]
+# Exercise 00.1
+def r_squared(x, x_hat, mean):
+    """Return 1 - MSE / MSE of the mean image, a number.
+
+    x and x_hat are (N, C, H, W) in [0, 1], mean is (C, H, W).
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("00.1", r_squared)
+
+# %% [markdown]
+# 2. **Decibels of a set.** Write `psnr_of_set(x, x_hat)`: −10 log₁₀ of the MSE
+#    of *all* images together, as this course counts.
+
+
+# %% tags=["exercise"]
+# Exercise 00.2
+def psnr_of_set(x, x_hat):
+    """Return the PSNR in dB of the MSE of all images, a number.
+
+    x and x_hat are (N, C, H, W) in [0, 1].
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("00.2", psnr_of_set)
+
+# %%
+exercises.progress("00")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Fewer numbers.** Train with `latent_dim=20` and compare with PCA of 20
 #    components. Who wins now? You have succeeded when you can state both
 #    errors.
-# 2. **More patience.** Give the network of this chapter 12 epochs instead of
+# 4. **More patience.** Give the network of this chapter 12 epochs instead of
 #    4. By which factor does its error fall, and does it pass PCA?
-# 3. **Your own baseline.** Shrink each image to 8×8 pixels and enlarge it
+# 5. **Your own baseline.** Shrink each image to 8×8 pixels and enlarge it
 #    again. That keeps 192 numbers. How does it compare with the three above?
 #
 # Solutions: [solutions/00_start_here.ipynb](solutions/00_start_here.ipynb).

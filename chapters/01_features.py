@@ -694,7 +694,7 @@ claim("the worst trained network beats all untrained", lead, ">", 0.05)
 #
 # The trained network was told what it would be asked. Its lead shows what
 # labels can do, and it does not show that convolutions find what matters by
-# themselves. In exercise 3 the network is asked about classes that it was
+# themselves. In exercise 5 the network is asked about classes that it was
 # never told.
 #
 # ## What do features keep?
@@ -797,23 +797,75 @@ claim("training moves it by less than a fifth", moved, "<", 0.2)
 #
 # ## Exercises
 #
-# 1. **Two layers of this course.** The autoencoder of chapter 04 begins with
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **A whole stack.** Write `size_and_field(n, layers)`: how many outputs,
+#    and how many pixels wide is the receptive field of each, for an image of
+#    $n$ pixels and any list of layers?
+
+
+# %% tags=["exercise"]
+# Exercise 01.1
+def size_and_field(n, layers):
+    """Return (outputs, field), two whole numbers, for n pixels.
+
+    layers is a list of (kernel, stride, padding), the first layer first.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("01.1", size_and_field)
+
+# %% [markdown]
+# 2. **With stride and padding.** The loop of this chapter knew neither. Write
+#    `slide(x, w, stride, padding)` without `conv2d`, for one filter.
+
+
+# %% tags=["exercise"]
+# Exercise 01.2
+def slide(x, w, stride, padding):
+    """Return the map (rows, columns) of the filter w (C, k, k) on x.
+
+    x is one image (C, H, W); the padding is with zeros.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("01.2", slide)
+
+# %%
+exercises.progress("01")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Two layers of this course.** The autoencoder of chapter 04 begins with
 #    two convolutions with $k=4$, $s=2$, $p=1$. On paper: how many pixels wide
 #    is the receptive field of one output? Measure it by gradient; you have
 #    succeeded when both agree. From which depth on does one output see *every*
 #    pixel of a 32×32 image? (Width alone does not decide it.)
-# 2. **Pooling and shifts.** Pooling is said to make a network shift-invariant.
+# 4. **Pooling and shifts.** Pooling is said to make a network shift-invariant.
 #    Take the edges of the photograph, negative numbers set to 0, and shift the
 #    photograph by one pixel. By how much do they change if you then (a) keep
 #    every second number, (b) take the largest of 2×2, (c) take the mean of
 #    2×2, (d) take the mean of the whole map? You are done when you have four
 #    numbers and can say what (d) has paid for its own.
-# 3. **A fairer probe.** Train `SmallVGG` on the images of classes 0 to 4 only,
+# 5. **A fairer probe.** Train `SmallVGG` on the images of classes 0 to 4 only,
 #    and probe its features on classes 5 to 9, whose labels it has never seen.
 #    Compare with pixels and with the untrained network on the same images.
 #    Does it still lead? You have succeeded when you can say by how many
 #    points.
-# 4. **Deeper.** Probe a trained and an untrained network after each of the
+# 6. **Deeper.** Probe a trained and an untrained network after each of the
 #    four stages (average maps larger than 4×4 to 4×4 first, so that no stage
 #    leads by its many numbers). Where is each at its best? You are done when
 #    you can say what depth is worth without training.
@@ -830,7 +882,7 @@ claim("training moves it by less than a fifth", moved, "<", 0.2)
 #   influence gathers in the middle, with a proof.
 # - R. Zhang, [*Making convolutional networks shift-invariant
 #   again*](https://arxiv.org/abs/1904.11486), ICML 2019. What stride does to
-#   shifts, and how to blur it away: exercise 2 in earnest.
+#   shifts, and how to blur it away: exercise 4 in earnest.
 # - A. Saxe, P. W. Koh, Z. Chen, M. Bhand, B. Suresh and A. Ng, *On random
 #   weights and unsupervised feature learning*, ICML 2011. Why convolution and
 #   pooling with random weights are a serious rival.

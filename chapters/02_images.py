@@ -350,14 +350,68 @@ claim("a sigmoid loses at least a third of standardised", lost, ">", 0.33)
 #
 # ## Exercises
 #
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
 # 1. **A noisy twin.** Write `NoisyDataset`, which returns `(noisy, x)` with
 #    Gaussian noise of deviation 0.1, clipped to [0, 1], and always the same
 #    noise for the same image. You have succeeded when two readings of item 7
 #    are equal and noisy and clean differ by about 0.1 (root mean square).
-# 2. **The loop that skips.** A program takes its batches as
+
+
+# %% tags=["exercise"]
+# Exercise 02.1
+from torch.utils.data import Dataset
+
+
+class NoisyDataset(Dataset):
+    def __init__(self, images, sigma=0.1):
+        self.pixels, self.sigma = images.pixels, sigma
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def __getitem__(self, i):
+        """Return (noisy, x), both (C, H, W), floats in [0, 1]."""
+        ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("02.1", NoisyDataset)
+
+# %% [markdown]
+# 2. **A split that does not leak.** Write `split(n, held, seed)`: which of $n$
+#    rows train, and which are held back? No row in both, none lost, in no
+#    order, and the same for the same seed.
+
+
+# %% tags=["exercise"]
+# Exercise 02.2
+def split(n, held, seed):
+    """Return (train, validation): n - held and held rows, 0 to n - 1."""
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("02.2", split)
+
+# %%
+exercises.progress("02")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **The loop that skips.** A program takes its batches as
 #    `x[j * 100:(j + 1) * 100]` for `j in range(0, 1000, 100)`. How many of the
 #    1,000 images does it ever see? Predict, then count.
-# 3. **A fifth suspect.** Make a data set in which one image in ten is replaced
+# 4. **A fifth suspect.** Make a data set in which one image in ten is replaced
 #    by the first image. Which one-line measurement catches it? Does the audit?
 #
 # Solutions: [solutions/02_images.ipynb](solutions/02_images.ipynb).

@@ -440,7 +440,7 @@ print(f"16th variance                     {variances[15]:7.1f}")
 # %% [markdown]
 # The mean is hundreds of times larger than the variance along the sixteenth
 # direction, which the training is supposed to find. And if there were no
-# biases at all? Exercise 3 asks what that costs.
+# biases at all? Exercise 5 asks what that costs.
 #
 # ## Other axes
 #
@@ -688,7 +688,7 @@ claim("64 components keep it", read[64], ">", 0.95)
 # PCA has no notion of importance. Nor has the bottleneck: it only says *how
 # much* can be kept. *What* is kept is decided by the loss, and the squared
 # error pays for variance, pixel by pixel. If you want something else kept, you
-# must say so in the loss or in the data (exercise 4). What is small, sharp or
+# must say so in the loss or in the data (exercise 6). What is small, sharp or
 # rare goes first: eyes, letters, cracks.
 #
 # ## What we saw
@@ -704,18 +704,71 @@ claim("64 components keep it", read[64], ">", 0.95)
 #
 # ## Exercises
 #
-# 1. **Fewer bits.** Store the 200 numbers of PCA's code with 7, 6, 5, … 2 bits
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **PCA without a covariance.** Write `by_svd(x, k)`: what PCA with $k$
+#    components makes of the images it was fitted on, by `torch.linalg.svd`.
+#    (The matrix of 3,072 × 3,072 never comes up.)
+
+
+# %% tags=["exercise"]
+# Exercise 03.1
+def by_svd(x, k):
+    """Return the reconstructions (N, C, H, W) of x (N, C, H, W).
+
+    They are PCA's with k components, fitted on these same images.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("03.1", by_svd)
+
+# %% [markdown]
+# 2. **How far apart?** Write `largest_angle(A, B)`: the largest principal
+#    angle in degrees between the subspaces that the columns of two matrices
+#    span. Nobody has made the columns orthonormal for you.
+
+
+# %% tags=["exercise"]
+# Exercise 03.2
+def largest_angle(A, B):
+    """Return the largest principal angle in degrees, a number.
+
+    A and B are (D, k), with D >= k; their columns span the subspaces.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("03.2", largest_angle)
+
+# %%
+exercises.progress("03")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Fewer bits.** Store the 200 numbers of PCA's code with 7, 6, 5, … 2 bits
 #    each. You have succeeded when you can name the fewest bits that cost less
 #    than 0.5 dB, and the factor of compression they give.
-# 2. **Eight numbers.** Train the linear autoencoder with `latent_dim=8` for
+# 4. **Eight numbers.** Train the linear autoencoder with `latent_dim=8` for
 #    1,600 steps. How far is its error from PCA's, and how large is its largest
 #    principal angle? If they seem to disagree, find in the spectrum which pair
 #    of components is to blame. You have succeeded when you can say which $k$
 #    near 8 should give small angles only.
-# 3. **Through the origin.** Do PCA *without* subtracting the mean. Prove, then
+# 5. **Through the origin.** Do PCA *without* subtracting the mean. Prove, then
 #    check, that with $k$ numbers it is never better than PCA with $k$ and
 #    never worse than PCA with $k - 1$ (on the training images).
-# 4. **Make it matter.** Change the loss so that 8 components keep the bit, and
+# 6. **Make it matter.** Change the loss so that 8 components keep the bit, and
 #    measure what the other pixels pay for it. You have succeeded when the bit
 #    is read in 95 % of new images. Where would you stop?
 #

@@ -993,7 +993,7 @@ claim("the sigmoid's start and slope over half of it", by_start, ">", 0.5)
 # with little noise. The rule to take along has two parts: the range must
 # *contain* the data, or nothing helps; and the first output should be near
 # their mean *and vary little around it*. One without the other does not help
-# (exercise 5 measures it).
+# (exercise 7 measures it).
 #
 # ## What we saw
 #
@@ -1008,25 +1008,78 @@ claim("the sigmoid's start and slope over half of it", by_start, ">", 0.5)
 #
 # ## Exercises
 #
-# 1. **Count before you build.** Write the number of parameters as
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **Kernels of 3.** Many programs use 3×3 kernels with stride 2. Write
+#    `decoder(latent_dim)` with them: a matrix, then two transposed
+#    convolutions with $k=3$, $s=2$, $p=1$, and images of 32×32 at the end.
+
+
+# %% tags=["exercise"]
+# Exercise 04.1
+from torch import nn
+
+
+def decoder(latent_dim):
+    """Return a network from codes (B, latent_dim) to images in [0, 1].
+
+    The images are (B, 3, 32, 32); on the way there are maps of 8×8.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("04.1", decoder)
+
+# %% [markdown]
+# 2. **What a layer costs.** Write `cost(c_in, c_out, k, s, p, n)` for a
+#    convolution on an image of $n×n$: how many parameters does it hold (with a
+#    bias for each map), and how many multiplications does one image take?
+
+
+# %% tags=["exercise"]
+# Exercise 04.2
+def cost(c_in, c_out, k, s, p, n):
+    """Return (parameters, multiplications), two whole numbers."""
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("04.2", cost)
+
+# %%
+exercises.progress("04")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Count before you build.** Write the number of parameters as
 #    $a + b \cdot$ `latent_dim`. At which `latent_dim` do the two matrices hold
 #    half of them? You are right when your formula agrees with the network for
 #    1, 50 and 1,000.
-# 2. **Parameters that do nothing.** Add 5 to every bias of the first
+# 4. **Parameters that do nothing.** Add 5 to every bias of the first
 #    convolution of `ConvAutoencoder()`, in training mode. Show that the output
 #    stays the same, say why, and find all biases of which this is true. You
 #    have them all when there are 128.
-# 3. **An inverse after all.** Find 12 filters of 3×2×2 with stride 2 for which
+# 5. **An inverse after all.** Find 12 filters of 3×2×2 with stride 2 for which
 #    the transposed convolution *is* the inverse: images come back with an
 #    error below 1e-6. What must the filters, as vectors, be to each other?
-# 4. **The third way, folded.** Enlarging and then convolving by 3×3 is itself
+# 6. **The third way, folded.** Enlarging and then convolving by 3×3 is itself
 #    a transposed convolution with a 4×4 kernel. Find that kernel; you have it
 #    when both layers give the same numbers. Then start `four` from such
 #    kernels: is there a peak at the first step, and is the error smaller?
-# 5. **Start or slope?** The tangent differs from a linear output by its start,
+# 7. **Start or slope?** The tangent differs from a linear output by its start,
 #    ½, and by its slope, ¼. Train with $\frac12 + a$ and with $\frac a4$. Does
 #    either do the work alone? You need four errors.
-# 6. **Is 2×2 to blame?** Somebody's autoencoder gives the same output for
+# 8. **Is 2×2 to blame?** Somebody's autoencoder gives the same output for
 #    every image. It has 2×2 kernels with stride 2, sigmoids between all its
 #    layers, first weights drawn with standard deviation 1, and images that are
 #    never shuffled. A public answer blames the kernels and advises 3×3 or 5×5.
@@ -1047,7 +1100,7 @@ claim("the sigmoid's start and slope over half of it", by_start, ">", 0.5)
 #   overlap does not rule the pattern out.
 # - A. Aitken and others, [*Checkerboard artifact free sub-pixel
 #   convolution*](https://arxiv.org/abs/1707.02937), 2017. Starts the kernels
-#   so that an untrained network has no checkerboard: exercise 4, in general.
+#   so that an untrained network has no checkerboard: exercise 6, in general.
 # - S. Ioffe and C. Szegedy, [*Batch
 #   normalization*](https://arxiv.org/abs/1502.03167), ICML 2015. The layer
 #   before every GELU here.

@@ -134,7 +134,7 @@ claim("eight images are learned by heart", ratio, ">", 15, unit="times")
 # %% [markdown]
 # Know what this test does not see. It says nothing about images that the
 # network was not shown, and nothing about the code that measures: a validation
-# loop can be wrong while eight images are learned by heart. Exercise 1
+# loop can be wrong while eight images are learned by heart. Exercise 3
 # plants three bugs and asks which of them the test finds.
 #
 # ## The loop, in three parts
@@ -848,19 +848,74 @@ claim("the validation error foretold the test error", ratio, "~", 1, tol=0.15)
 #
 # ## Exercises
 #
-# 1. **What does one batch find?** Train on eight images for 60 steps with one
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **An epoch, by heart.** Write `train_epoch(model, optimizer, x,
+#    batch_size)` without looking up: all images once, in the order given, one
+#    step for each batch. It returns the mean loss over all *samples*; the last
+#    batch may be smaller than the others.
+
+
+# %% tags=["exercise"]
+# Exercise 05.1
+import torch.nn.functional as F
+
+
+def train_epoch(model, optimizer, x, batch_size):
+    """Take one step for each batch; return the mean loss, a number.
+
+    x is (N, C, H, W) in [0, 1]; the loss is the mean squared error.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("05.1", train_epoch)
+
+# %% [markdown]
+# 2. **A look that leaves no trace.** Write `validate(model, x, batch_size)`:
+#    the mean loss over all samples in evaluation mode, without gradients.
+#    Afterwards each part of the model is in the mode in which it came:
+#    somebody may have frozen one of them.
+
+
+# %% tags=["exercise"]
+# Exercise 05.2
+def validate(model, x, batch_size):
+    """Return the mean squared error over x (N, C, H, W), a number."""
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("05.2", validate)
+
+# %%
+exercises.progress("05")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **What does one batch find?** Train on eight images for 60 steps with one
 #    bug at a time: (a) the images are scaled to [−1, 1] although the network
 #    ends in a sigmoid; (b) the optimizer was given the weights of another
 #    model; (c) `optimizer.zero_grad()` is forgotten. Compare each final loss
 #    with the error of the mean of the eight in the same range. You have
 #    succeeded when you can say which bugs the test finds, and name one that it
 #    can never find.
-# 2. **Stop in time.** Write `Patient(Trainer)`, whose `fit` stops when the
+# 4. **Stop in time.** Write `Patient(Trainer)`, whose `fit` stops when the
 #    validation loss has not improved for `patience` epochs and puts the best
 #    weights back. Try it on 64 images in batches of 16, with up to 60 epochs
 #    and a patience of 4. You have succeeded when it stops before the end and
 #    `validate()` returns the minimum of `val_loss`.
-# 3. **How large a batch?** Train on the same 1,024 images for one epoch with
+# 5. **How large a batch?** Train on the same 1,024 images for one epoch with
 #    batches of 16, 64 and 256. Compare at equal images, and then at equal
 #    seconds. What do you recommend to somebody with two CPU cores, and what
 #    would you need to measure before you recommend it for a GPU? You have

@@ -810,7 +810,7 @@ for name in ("code", "PCA's code"):
 # PCA's code both name about as many. (The stand-in's classes are outlines, of
 # which such codes tell little.) A map shows what *dominates* distance, and
 # class does not: no islands on the map does not mean not in the code. A reader
-# that bends finds more (exercise 5).
+# that bends finds more (exercise 7).
 #
 # Last: how far can the map be trusted as a map? Two questions. Are a point's
 # neighbours on the map its neighbours in the code? And do long distances mean
@@ -871,25 +871,75 @@ claim("long distances are told loosely, both seeds", loose, "<", 0.8)
 #
 # ## Exercises
 #
-# 1. **Pick your winner.** Cut PCA to so many components that it ties with the
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **From image to image.** Write `walk_between(encode, decode, x_a, x_b,
+#    n)`: $n$ images on the straight way through the code, both ends included.
+#    You get two single images; a network wants batches.
+
+
+# %% tags=["exercise"]
+# Exercise 06.1
+def walk_between(encode, decode, x_a, x_b, n):
+    """Return n images (n, C, H, W), from x_a's to x_b's reconstruction.
+
+    x_a and x_b are (C, H, W); encode takes (B, C, H, W), decode (B, k).
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("06.1", walk_between)
+
+# %% [markdown]
+# 2. **Others only.** Write `neighbours(z, k)`: for each code the rows of the
+#    $k$ nearest *other* codes. Data sets hold twins, two images with the same
+#    code, and then the nearest row need not be the code itself.
+
+
+# %% tags=["exercise"]
+# Exercise 06.2
+def neighbours(z, k):
+    """Return rows (N, k) of z (N, d), the nearest first, oneself excluded."""
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("06.2", neighbours)
+
+# %%
+exercises.progress("06")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Pick your winner.** Cut PCA to so many components that it ties with the
 #    network over all 2,000 images. Then choose eight images that make the
 #    network look best against it, and eight that make it look worst. You have
 #    succeeded when your two figures come to opposite verdicts.
-# 2. **One move, many images.** Move 200 codes along direction 1, for the
+# 4. **One move, many images.** Move 200 codes along direction 1, for the
 #    network and for PCA. Which share of the change is the same for all images?
 #    You have succeeded when PCA's share is 1 and you can say why the network's
 #    is not.
-# 3. **A map of nothing.** Draw 1,000 random codes from a Gaussian with the
+# 5. **A map of nothing.** Draw 1,000 random codes from a Gaussian with the
 #    mean and covariance of the real ones, and make a t-SNE map of them. Can a
 #    friend tell it from the real map? Then decode the random codes: what are
 #    they? You have succeeded when one measurement tells them from decoded real
 #    codes by more than 20 %.
-# 4. **Understanding by colour.** Somebody says the network "knows what things
+# 6. **Understanding by colour.** Somebody says the network "knows what things
 #    look like in colour". Give it grey versions of the test images: does it
 #    colour them in, does the error rise? Write down first what you expect of a
 #    network that knows, and of one that only blends. You have succeeded when
 #    two numbers decide between them.
-# 5. **A reader that bends.** Give the codes, each number scaled to deviation
+# 7. **A reader that bends.** Give the codes, each number scaled to deviation
 #    1, to a support vector machine, `sklearn.svm.SVC(C=3)`. Does it name more
 #    test images than the linear probe? You have succeeded when you can say why
 #    both shares are lower bounds of what the code holds.

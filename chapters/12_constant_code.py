@@ -631,17 +631,68 @@ claim("and the batches no longer", still, "~", 0, tol=0)
 #
 # ## Exercises
 #
-# 1. **Another loop.** Three loops over 1,000 images in batches of 100 take
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **The loop, as it was meant.** Write `slices(n, batch_size)`: the pairs
+#    `(start, stop)` with which `x[start:stop]` shows each of $n$ images once.
+#    The last batch may be smaller, and none may be empty.
+
+
+# %% tags=["exercise"]
+# Exercise 12.1
+def slices(n, batch_size):
+    """Return a list of pairs (start, stop), one for each batch."""
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("12.1", slices)
+
+# %% [markdown]
+# 2. **The best single answer.** A network whose code never changes draws one
+#    image for all inputs. Write `best_constant(x, loss)`: which image has the
+#    smallest error over all of `x`, for the loss `"mse"` and for `"l1"`, the
+#    mean absolute error?
+
+
+# %% tags=["exercise"]
+# Exercise 12.2
+def best_constant(x, loss):
+    """Return the best single answer (C, H, W) to all images x (N, C, H, W).
+
+    loss is "mse" or "l1".
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("12.2", best_constant)
+
+# %%
+exercises.progress("12")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Another loop.** Three loops over 1,000 images in batches of 100 take
 #    `x[j : j + 100]` for `j` in (a) `range(0, 1000, 100)`, (b) `range(10)`,
 #    (c) `range(0, 1000, 1000)`. Write `visits(slices)`, which returns how
 #    many images are seen and how many batches are empty. You have succeeded
 #    when you can say for each loop which image it could be showing for ever.
-# 2. **Two look-alikes.** Program A has the posted network and batches sorted
+# 4. **Two look-alikes.** Program A has the posted network and batches sorted
 #    by digit; program B has ReLU, a linear code and a rate of 1e-6. After 60
 #    steps of 50 images both answer with one picture. Find a measurement that
 #    tells "no signal" from "no time" before a single step. You have succeeded
 #    when it puts A and B on different sides.
-# 3. **Which picture?** A network of yours scores a loss on MNIST. Write
+# 5. **Which picture?** A network of yours scores a loss on MNIST. Write
 #    `picture_of(loss)`, which names the constant picture with the nearest
 #    error, of black, white, the best grey, the mean image and the mean of
 #    each class. You have succeeded when it finds each of them from its error

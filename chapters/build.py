@@ -8,15 +8,19 @@
 Each `NN_name.py` is the source of the `NN_name.ipynb` beside it, which is
 executed in a fresh kernel and stored with its outputs. Only the .py is edited.
 Where only the text between the code has changed, the outputs are kept.
+The exercise cells of a chapter are written into its .py from its solutions;
+they stand alone, and where nothing else has changed, only they are run.
 """
 
 import argparse
+import copy
 import hashlib
 import os
 import re
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jupytext
 import nbformat
@@ -27,6 +31,7 @@ from nbclient.exceptions import (
     DeadKernelError,
 )
 
+import derive
 from ae_lib.atomic import write_atomically
 
 CHAPTERS = Path(__file__).resolve().parent
@@ -90,7 +95,12 @@ def read_source(source):
 
 
 def why_stale(source):
-    """Say why the notebook of a percent file must be built, or return None."""
+    """Say why the notebook of a percent file must be built, or return None.
+
+    Raises ValueError where an exercise lacks its solution or its place.
+    """
+    if derive.fresh_text(source) != source.read_text(encoding="utf-8"):
+        return "an exercise is not what its solution makes of it"
     stored = source.with_suffix(".ipynb")
     if not stored.exists():
         return "not built yet"
@@ -165,20 +175,41 @@ def kernel_environment():
     return kept | {"TQDM_DISABLE": "1"}
 
 
-def execute(notebook, folder):
-    """Run all cells in a fresh kernel in `folder`; return the seconds."""
+def execute(source, notebook):
+    """Run all cells in a fresh kernel beside `source`; return the seconds.
+
+    Raises ValueError when a cell fails.
+    """
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
         kernel_name=KERNEL["name"],
-        resources={"metadata": {"path": str(folder)}},
+        resources={"metadata": {"path": str(source.parent)}},
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
     )
     start = time.perf_counter()
-    client.execute(env=kernel_environment())
+    # A reader's record of passed checks must not show in the notebook.
+    with TemporaryDirectory() as empty:
+        record = {"AE_PROGRESS_DIR": empty}
+        try:
+            client.execute(env=kernel_environment() | record)
+        except (
+            CellExecutionError,
+            CellTimeoutError,
+            DeadKernelError,
+        ) as error:
+            raise ValueError(f"{source.name}: {error}") from None
     return time.perf_counter() - start
+
+
+def take_over_exercises(source):
+    """Write the exercises of the solutions into the percent file."""
+    fresh = derive.fresh_text(source)
+    if fresh != source.read_text(encoding="utf-8"):
+        with write_atomically(source) as part:
+            part.write_text(fresh, encoding="utf-8", newline="\n")
 
 
 def data_source():
@@ -188,30 +219,63 @@ def data_source():
     return data.load("cifar10", split="test", limit=1).source
 
 
+def split_code(notebook):
+    """Return two lists of code cells: those of exercises, and the others."""
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    exercises = [
+        cell
+        for cell in code
+        if "exercise" in cell.metadata.get("tags", [])
+        or "exercises." in cell.source
+    ]
+    return exercises, [cell for cell in code if cell not in exercises]
+
+
 def take_over_outputs(notebook, stored):
     """Copy the outputs of a stored notebook if it has the very same code.
 
-    Returns whether it had; otherwise nothing is copied.
+    Returns whether it had; otherwise nothing is copied. Its exercises may
+    differ; then their cells are left without outputs.
     """
-    code = [c for c in notebook.cells if c.cell_type == "code"]
-    old = [c for c in stored.cells if c.cell_type == "code"]
-    if [c.source for c in code] != [c.source for c in old]:
+    new, old = split_code(notebook), split_code(stored)
+    if any(c.execution_count is None for part in old for c in part):
         return False
-    if any(cell.execution_count is None for cell in old):
+    if sources_of(new[1]) != sources_of(old[1]):
         return False
-    for cell, before in zip(code, old, strict=True):
-        cell.outputs = before.outputs
-        cell.execution_count = before.execution_count
+    for cells, before in zip(new, old, strict=True):
+        if sources_of(cells) == sources_of(before):
+            for cell, kept in zip(cells, before, strict=True):
+                cell.outputs = kept.outputs
+                cell.execution_count = kept.execution_count
     return True
+
+
+def sources_of(cells):
+    """List the texts of some cells."""
+    return [cell.source for cell in cells]
+
+
+def run_exercises(source, notebook):
+    """Run the exercises that have no outputs yet; return the seconds.
+
+    They need the set-up cell and nothing else. All cells are numbered as if
+    the whole notebook had been run.
+    """
+    exercises, others = split_code(notebook)
+    seconds = 0.0
+    if any(cell.execution_count is None for cell in exercises):
+        cells = [copy.deepcopy(others[0]), *exercises]
+        seconds = execute(source, nbformat.v4.new_notebook(cells=cells))
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    for number, cell in enumerate(code, start=1):
+        cell.execution_count = number
+    return seconds
 
 
 def run(source):
     """Execute a percent file; return its notebook and the seconds it took."""
     notebook = read_source(source)
-    try:
-        seconds = execute(notebook, source.parent)
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-        raise ValueError(f"{source.name}: {error}") from None
+    seconds = execute(source, notebook)
     replace_widgets(notebook)
     # Without the kernel's own, which names a version of Python.
     notebook.metadata["language_info"] = LANGUAGE
@@ -221,15 +285,18 @@ def run(source):
 def build(source, data="", anew=True):
     """Store the notebook of a percent file; return the seconds it ran.
 
-    With `anew=False` the code is not run (0 seconds) when it is what it was.
+    With `anew=False` the code is not run (0 seconds) when it is what it was,
+    and only the exercises are when nothing else has changed.
     Raises ValueError, and leaves the stored notebook alone, when a cell fails
     or an output must not be published.
     """
+    take_over_exercises(source)
     path = source.with_suffix(".ipynb")
     seconds = 0.0
     notebook = read_source(source)
     stored = None if anew or not path.exists() else nbformat.read(path, 4)
     if stored and take_over_outputs(notebook, stored):
+        seconds = run_exercises(source, notebook)
         record = dict(stored.metadata["ae_lib"])
     else:
         notebook, seconds = run(source)
@@ -282,21 +349,21 @@ def main(arguments=None):
     print(f"{'notebook':<40}{'seconds':>9}{'size':>9}")
     for source in select(options.names):
         name = label(source)
-        reason = why_stale(source)
         seconds, verdict = "", "unchanged"
-        if options.check:
-            verdict = reason or verdict
-            failures += [name] if reason else []
-        elif reason or options.all:
-            try:
+        try:
+            reason = why_stale(source)
+            if options.check:
+                verdict = reason or verdict
+                failures += [name] if reason else []
+            elif reason or options.all:
                 data = data or data_source()
                 spent = build(source, data, anew=options.all)
                 seconds = f"{spent:.1f}" if spent else ""
                 verdict = "built" if spent else "text renewed"
-            except ValueError as error:
-                print(error, file=sys.stderr)
-                verdict = "FAILED"
-                failures.append(name)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            verdict = "FAILED"
+            failures.append(name)
         stored = source.with_suffix(".ipynb")
         size = f"{stored.stat().st_size // 1000} kB" if stored.exists() else ""
         print(f"{name:<40}{seconds:>9}{size:>9}  {verdict}", flush=True)

@@ -7,6 +7,8 @@ The parts of a chapter NN have a closed vocabulary:
   and a line "**Cost:** 40 s on 2 CPU cores ..." (s or min);
 - it closes with the sections "## What we saw", "## Exercises", "## Further reading",
   in this order; the exercises are a numbered list, "1. **Fewer numbers.** ...";
+- exercises that check themselves come first, each a cell to fill in, tagged "exercise",
+  and a cell that calls `exercises.check`: ae_lib/exercises/__init__.py tells how;
 - its solutions, in chapters/solutions/ under the same name, answer each exercise
   under a heading "## Exercise 1", optionally followed by a title.
 
@@ -243,6 +245,44 @@ def test_new_prose_keeps_the_outputs_and_new_code_does_not(small):
     assert build.build(small, "drawings", anew=False) > 0
     assert stored(small).cells[1].outputs[0].text == "5\n"
     assert stored(small).metadata.ae_lib.data == "drawings"
+
+
+def test_a_new_exercise_is_run_alone(small):
+    """It needs the set-up cell only, so that the others keep their outputs."""
+    set_up = "# %%\nx = 1\n\n"
+    text = set_up + small.read_text(encoding="utf-8") + "# %%\ny = x + 1\n"
+    small.write_text(text, encoding="utf-8")
+    build.build(small, "photographs")
+    path = small.with_suffix(".ipynb")
+    kept = path.read_text(encoding="utf-8").replace('"4\\n"', '"kept\\n"')
+    path.write_text(kept, encoding="utf-8")
+    exercise = '# %% tags=["exercise"]\nx += 1\nprint(x, "y" in globals())\n\n'
+    small.write_text(text.replace(set_up, set_up + exercise), encoding="utf-8")
+    assert build.build(small, "drawings", anew=False) > 0
+    notebook = stored(small)
+    assert contents(notebook) == contents(build.read_source(small))
+    assert [c.execution_count for c in code_cells(notebook)] == [1, 2, 3, 4, 5]
+    texts = [c.outputs[0].get("text") for c in code_cells(notebook) if c.outputs]
+    assert texts == ["2 False\n", "kept\n", None]
+    assert notebook.metadata.ae_lib.data == "photographs"
+    assert build.why_stale(small) is None
+    small.write_text(text, encoding="utf-8")
+    assert build.build(small, "drawings", anew=False) == 0  # without it: nothing to run
+    assert [c.execution_count for c in code_cells(stored(small))] == [1, 2, 3, 4]
+    small.write_text(text.replace("2 + 2", "2 + 3"), encoding="utf-8")
+    build.build(small, "drawings", anew=False)
+    assert stored(small).metadata.ae_lib.data == "drawings"
+
+
+def test_an_exercise_that_fails_is_not_stored(small):
+    build.build(small)
+    before = small.with_suffix(".ipynb").read_bytes()
+    text = small.read_text(encoding="utf-8")
+    exercise = '# %% tags=["exercise"]\n1 / 0\n\n'
+    small.write_text(text + exercise, encoding="utf-8")
+    with pytest.raises(ValueError, match="01_small.py: .*\n[^$]*ZeroDivisionError"):
+        build.build(small, anew=False)
+    assert small.with_suffix(".ipynb").read_bytes() == before
 
 
 def test_windows_line_endings_change_nothing(small):

@@ -40,6 +40,59 @@ def error_after(epochs, latent_dim):
 # %% [markdown]
 # ## Exercise 1
 #
+# One mean over all images for each of the two errors, and one division. The
+# mean of the single images' R² would be another number: there a calm image,
+# with little error to remove, counts as much as a busy one.
+
+
+# %% tags=["exercise"]
+# Exercise 00.1
+def r_squared(x, x_hat, mean):
+    """Return 1 - MSE / MSE of the mean image, a number.
+
+    x and x_hat are (N, C, H, W) in [0, 1], mean is (C, H, W).
+    """
+    # --- solution
+    error = (x - x_hat).square().mean()
+    error_of_mean = (x - mean).square().mean()
+    return 1 - error / error_of_mean
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("00.1", r_squared)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# First the mean, then the logarithm. Many programs do it the other way round.
+# The mean of the single images' PSNRs is never lower, and higher the more the
+# images differ: an easy way to gain a decibel on paper.
+
+
+# %% tags=["exercise"]
+# Exercise 00.2
+def psnr_of_set(x, x_hat):
+    """Return the PSNR in dB of the MSE of all images, a number.
+
+    x and x_hat are (N, C, H, W) in [0, 1].
+    """
+    # --- solution
+    error = (x - x_hat).square().mean()
+    return -10 * torch.log10(error)
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("00.2", psnr_of_set)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # Only the size of the code changes, for the network and for PCA alike. Fit PCA
 # once, with 200 components, and cut it to the first 20.
 
@@ -59,7 +112,7 @@ ratio_20 = error_20["network"] / error_20["PCA"]
 claim("with 20 numbers the two are neighbours", ratio_20, "~", 1, tol=0.5)
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # Three times the epochs, here 6 against 2 to save time: you had 12 against 4.
 # Note that the schedule of the learning rate is stretched too: it falls to
@@ -80,7 +133,7 @@ claim("and leave PCA far ahead", error_6 / error_pca, ">", 1.2)
 # It falls, and PCA is still far ahead. With so few images, patience alone does
 # not change that; chapter 05 follows the race with all 50,000.
 #
-# ## Exercise 3
+# ## Exercise 5
 #
 # Averaging blocks of 4×4 pixels keeps 3×8×8 = 192 numbers. No training at all.
 

@@ -18,6 +18,67 @@ from ae_lib import claim, data, pick, plots
 # %% [markdown]
 # ## Exercise 1
 #
+# The order of the last two lines matters: a layer's own stride does not widen
+# its field, only those of the layers behind it. The padding does not enter the
+# field at all.
+
+
+# %% tags=["exercise"]
+# Exercise 01.1
+def size_and_field(n, layers):
+    """Return (outputs, field), two whole numbers, for n pixels.
+
+    layers is a list of (kernel, stride, padding), the first layer first.
+    """
+    # --- solution
+    field, step = 1, 1
+    for k, s, p in layers:
+        n = (n + 2 * p - k) // s + 1
+        field += (k - 1) * step
+        step *= s
+    return n, field
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("01.1", size_and_field)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# Pad first, and the rest is the old loop with $i·s$ in the place of $i$.
+
+
+# %% tags=["exercise"]
+# Exercise 01.2
+def slide(x, w, stride, padding):
+    """Return the map (rows, columns) of the filter w (C, k, k) on x.
+
+    x is one image (C, H, W); the padding is with zeros.
+    """
+    # --- solution
+    x = torch.nn.functional.pad(x, (padding,) * 4)  # all four sides
+    k, s = w.shape[-1], stride
+    rows, columns = ((n - k) // s + 1 for n in x.shape[1:])
+    y = torch.empty(rows, columns)
+    for i in range(rows):
+        for j in range(columns):
+            patch = x[:, i * s : i * s + k, j * s : j * s + k]  # (C, k, k)
+            y[i, j] = (w * patch).sum()
+    return y
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("01.2", slide)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # On paper: start with $r = j = 1$. The first layer makes $r = 1 + 3·1 = 4$ and
 # $j = 2$, the second $r = 4 + 3·2 = 10$ and $j = 4$. Each further layer adds
 # three times the step: 12, 24, 48. So the fields are 4, 10, 22, 46, 94.
@@ -57,7 +118,7 @@ for depth, seen in (4, 31), (5, 32):
     claim(f"depth {depth} sees {seen} of 32 pixels", r, "~", seen, tol=0)
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # The four ways, applied to the same edges. (b) and (c) halve the maps as (a)
 # does. A shift by one pixel cannot be undone after halving, so we compare the
@@ -109,7 +170,7 @@ claim("but it still changes a lot", least, ">", 0.3)
 claim("the mean of the whole map stays", whole, "<", 0.02)
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 5
 #
 # Two sets of classes, and the network is told the labels of one of them only.
 # The probe reads the other.
@@ -174,7 +235,7 @@ claim("trained on other classes beats untrained", lead, ">", 0.03)
 claim("and it beats pixels", min(trained) - pixels, ">", 0.06)
 
 # %% [markdown]
-# ## Exercise 4
+# ## Exercise 6
 #
 # Averaging to 4×4 leaves 256, 512 and 1,024 numbers behind the first three
 # stages. The last one has 2×2 places and stays as it is: 512 numbers. (So the

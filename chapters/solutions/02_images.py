@@ -24,7 +24,8 @@ images = data.load("cifar10", "train", limit=2_000)
 # The noise of item `i` must not depend on when it is read. A generator seeded
 # with `i` does that; a global random state would not.
 
-# %%
+# %% tags=["exercise"]
+# Exercise 02.1
 from torch.utils.data import Dataset
 
 
@@ -36,11 +37,19 @@ class NoisyDataset(Dataset):
         return len(self.pixels)
 
     def __getitem__(self, i):
-        x = data.to_unit(self.pixels[i])  # (C, H, W)
+        """Return (noisy, x), both (C, H, W), floats in [0, 1]."""
+        # --- solution
+        x = data.to_unit(self.pixels[i])
         generator = torch.Generator().manual_seed(i)
         noise = self.sigma * torch.randn(x.shape, generator=generator)
         return (x + noise).clamp(0, 1), x
+        # --- end
 
+
+# %%
+from ae_lib import exercises
+
+exercises.check("02.1", NoisyDataset)
 
 # %% [markdown]
 # Clipping takes a little of the noise away where pixels are nearly black or
@@ -61,6 +70,29 @@ claim("noisy and clean differ by about 0.1", distance, "~", 0.1, tol=0.02)
 
 # %% [markdown]
 # ## Exercise 2
+#
+# One permutation, cut once: what is on one side of the cut cannot be on the
+# other, and nothing falls out. Two independent draws would overlap.
+
+
+# %% tags=["exercise"]
+# Exercise 02.2
+def split(n, held, seed):
+    """Return (train, validation): n - held and held rows, 0 to n - 1."""
+    # --- solution
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(n, generator=generator)
+    return order[held:], order[:held]
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("02.2", split)
+
+# %% [markdown]
+# ## Exercise 3
 #
 # `j` already counts images, and the slice multiplies it by 100 once more. For
 # `j = 0` the batch is the first hundred; for `j = 100` it starts at image
@@ -90,7 +122,7 @@ claim(
 )
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 4
 #
 # Range, order and layout are all blameless. Counting distinct images is the
 # one-line measurement: bytes make good fingerprints.

@@ -33,6 +33,60 @@ everything = PCA.fit(x, 200)
 # %% [markdown]
 # ## Exercise 1
 #
+# The rows of `V` are the components, and `U * S` is the code. The squared
+# singular values, divided by $N$, are the variances $\lambda$ of the chapter.
+
+
+# %% tags=["exercise"]
+# Exercise 03.1
+def by_svd(x, k):
+    """Return the reconstructions (N, C, H, W) of x (N, C, H, W).
+
+    They are PCA's with k components, fitted on these same images.
+    """
+    # --- solution
+    mean = x.mean(dim=0)  # (C, H, W)
+    centred = (x - mean).flatten(1)  # (N, D)
+    U, S, V = torch.linalg.svd(centred, full_matrices=False)
+    x_hat = (U[:, :k] * S[:k]) @ V[:k]  # (N, D)
+    return x_hat.view_as(x) + mean
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("03.1", by_svd)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# The largest angle has the smallest cosine. Without the `clamp`, rounding
+# makes a cosine of 1.0000001 out of 1, and its angle is NaN.
+
+
+# %% tags=["exercise"]
+# Exercise 03.2
+def largest_angle(A, B):
+    """Return the largest principal angle in degrees, a number.
+
+    A and B are (D, k), with D >= k; their columns span the subspaces.
+    """
+    # --- solution
+    Q, R = torch.linalg.qr(A)[0], torch.linalg.qr(B)[0]  # (D, k), both
+    cosines = torch.linalg.svdvals(Q.T @ R)  # (k,), the largest first
+    return torch.rad2deg(torch.acos(cosines[-1].clamp(max=1)))
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("03.2", largest_angle)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # The function of the chapter, with other numbers of bits.
 
 
@@ -68,7 +122,7 @@ claim("4 bits cost more", cost[4], ">", 0.5)
 claim("2 bits cost more than 2 dB", cost[2], ">", 2)
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # The loop of the chapter, with more steps: an angle settles later than the
 # error does. Which $k$ is good? One with a wide gap between $\lambda_k$ and
@@ -127,7 +181,7 @@ claim("and at the widest gap, too", outcome[good][0], "<", 1.03)
 claim("there the largest angle is below 20°", outcome[good][1], "<", 20)
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 5
 #
 # Without the mean, $k$ directions through the origin span a linear subspace of
 # dimension $k$. PCA's sheet is one of dimension $k$ placed anywhere, so it can
@@ -171,7 +225,7 @@ for k in raw:
 # At 128 numbers nobody would notice. What centring buys is mostly an easy
 # training, not a better optimum.
 #
-# ## Exercise 4
+# ## Exercise 6
 #
 # Weight the loss: errors of the marked pixel count $w^2$ times. For PCA that
 # means to multiply this pixel by $w$ before the fit, and to divide by $w$

@@ -42,6 +42,67 @@ def train_and_test(network, loss=F.mse_loss):
 # %% [markdown]
 # ## Exercise 1
 #
+# A convolution with $k=3$, $s=2$, $p=1$ makes 8 rows of 16 and also of 15. On
+# the way back somebody has to say which: `output_padding`. With $k=4$, as in
+# the chapter, the question does not come up.
+
+
+# %% tags=["exercise"]
+# Exercise 04.1
+from torch import nn
+
+
+def decoder(latent_dim):
+    """Return a network from codes (B, latent_dim) to images in [0, 1].
+
+    The images are (B, 3, 32, 32); on the way there are maps of 8×8.
+    """
+    # --- solution
+    double = {"kernel_size": 3, "stride": 2, "padding": 1}
+    double |= {"output_padding": 1}  # or 8 becomes 15, and not 16
+    return nn.Sequential(
+        nn.Linear(latent_dim, 4096),
+        nn.Unflatten(1, (64, 8, 8)),  # (B, 64, 8, 8)
+        nn.GELU(),
+        nn.ConvTranspose2d(64, 32, **double),  # (B, 32, 16, 16)
+        nn.GELU(),
+        nn.ConvTranspose2d(32, 3, **double),  # (B, 3, 32, 32)
+        nn.Sigmoid(),
+    )
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("04.1", decoder)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# Parameters do not know the image, multiplications do. For the chapter's first
+# layer this gives the numbers of its table.
+
+
+# %% tags=["exercise"]
+# Exercise 04.2
+def cost(c_in, c_out, k, s, p, n):
+    """Return (parameters, multiplications), two whole numbers."""
+    # --- solution
+    weights = c_out * c_in * k * k
+    m = (n + 2 * p - k) // s + 1  # outputs in each row and each column
+    return weights + c_out, weights * m * m
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("04.2", cost)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # The bottleneck has 4,096 weights and one bias for each number of the code;
 # the first layer of the decoder has 4,096 more weights for it. Its own 4,096
 # biases do not depend on the code. So $b = 4096 + 1 + 4096 = 8193$, and $a$ is
@@ -66,7 +127,7 @@ claim("the formula is right", 3 - wrong, "~", 3, tol=0, note="times of 3")
 claim("the matrices hold half of the parameters from", half, "~", 8, tol=0)
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # Batch normalisation subtracts the mean of each channel. Whatever the
 # convolution before it adds to a whole channel is subtracted again. This is so
@@ -93,7 +154,7 @@ claim("idle biases in all", sum(map(len, idle)), "~", 128, tol=0)
 claim("the biases of the decoder's matrix do count", change_too, ">", 0.01)
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 5
 #
 # With kernel 2 and stride 2 the patches do not overlap: the convolution
 # multiplies each patch of 3·2·2 = 12 numbers by a 12×12 matrix, and the
@@ -116,7 +177,7 @@ claim("orthogonal filters: the transpose is the inverse", error, "<", 1e-6)
 # PCA decodes with the transpose of its matrix for the same reason: its
 # components are orthonormal.
 #
-# ## Exercise 4
+# ## Exercise 6
 #
 # Enlarging by repetition is a transposed convolution with a 2×2 kernel of
 # ones. A 3×3 convolution after it smears each of these four ones over 3×3
@@ -204,7 +265,7 @@ claim("the folded start gives a smaller error", folded[1] / plain[1], "<", 1)
 # missing peak need not be the only reason: folded kernels also start quieter,
 # which helps by itself, as the chapter's last section shows.
 #
-# ## Exercise 5
+# ## Exercise 7
 #
 # Four networks from the same initialisation. The sigmoid is replaced by a
 # line, once as it is, once shifted, once flattened, once both.
@@ -245,7 +306,7 @@ claim(
 )
 
 # %% [markdown]
-# ## Exercise 6
+# ## Exercise 8
 #
 # With 2×2 kernels and stride 2 the patches do not overlap, and no padding is
 # needed. If the output did not depend on the image, its variance over images

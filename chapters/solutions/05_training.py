@@ -67,6 +67,73 @@ class Trainer:
 # %% [markdown]
 # ## Exercise 1
 #
+# `mse_loss` is a mean over its batch, so it is multiplied by the size of the
+# batch before it is added up. With 10 images in batches of 4 the plain mean of
+# the three losses would count the last two images double.
+
+
+# %% tags=["exercise"]
+# Exercise 05.1
+import torch.nn.functional as F
+
+
+def train_epoch(model, optimizer, x, batch_size):
+    """Take one step for each batch; return the mean loss, a number.
+
+    x is (N, C, H, W) in [0, 1]; the loss is the mean squared error.
+    """
+    # --- solution
+    model.train()
+    total = 0.0
+    for batch in x.split(batch_size):  # the last one may be smaller
+        loss = F.mse_loss(model(batch), batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(batch)
+    return total / len(x)
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("05.1", train_epoch)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# `model.train()` at the end would do for most networks, and would wake a
+# frozen batch normalisation in the others. `ae_lib.metrics.reconstruct` does
+# it as here.
+
+
+# %% tags=["exercise"]
+# Exercise 05.2
+def validate(model, x, batch_size):
+    """Return the mean squared error over x (N, C, H, W), a number."""
+    # --- solution
+    modes = [(part, part.training) for part in model.modules()]
+    model.eval()
+    total = 0.0
+    with torch.no_grad():
+        for batch in x.split(batch_size):
+            error = (model(batch) - batch).square().mean()
+            total += error.item() * len(batch)
+    for part, training in modes:
+        part.training = training
+    return total / len(x)
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("05.2", validate)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # The loop takes the bug as its arguments: other images, or another model
 # whose weights the optimizer gets, or gradients that are never cleared.
 
@@ -129,7 +196,7 @@ claim("but not as far, by a factor", kept / correct, ">", 3)
 # training images, a last batch that counts for too much.
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # Keep a copy of the best weights, and count the epochs since. The copy has to
 # be a copy: `state_dict()` alone hands out the tensors that go on changing.
@@ -174,7 +241,7 @@ claim("the best weights are back", now, "~", best, tol=1e-6)
 # little: that is one more reason to keep test images.
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 5
 #
 # One epoch of 1,024 images is 64, 16 or 4 steps. For the comparison at equal
 # seconds the larger batches get more epochs.

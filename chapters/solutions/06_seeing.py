@@ -37,6 +37,56 @@ x_hat = {"network": reconstruct(model, x), "PCA": pca(x)}
 # %% [markdown]
 # ## Exercise 1
 #
+# The broadcast of (n, 1) with (k,) gives n codes, and `decode` takes them as
+# one batch. `linspace` includes both ends, `arange` would leave the last one
+# out.
+
+
+# %% tags=["exercise"]
+# Exercise 06.1
+def walk_between(encode, decode, x_a, x_b, n):
+    """Return n images (n, C, H, W), from x_a's to x_b's reconstruction.
+
+    x_a and x_b are (C, H, W); encode takes (B, C, H, W), decode (B, k).
+    """
+    # --- solution
+    a, b = encode(torch.stack([x_a, x_b]))  # (k,), (k,)
+    t = torch.linspace(0, 1, n)[:, None]  # (n, 1)
+    return decode((1 - t) * a + t * b)
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("06.1", walk_between)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# Dropping the first of $k + 1$ is the usual way, and fails for twins: both are
+# at distance 0, and which of them comes first is chance.
+
+
+# %% tags=["exercise"]
+# Exercise 06.2
+def neighbours(z, k):
+    """Return rows (N, k) of z (N, d), the nearest first, oneself excluded."""
+    # --- solution
+    distance = torch.cdist(z, z)  # (N, N)
+    distance.fill_diagonal_(torch.inf)
+    return distance.topk(k, largest=False).indices
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("06.2", neighbours)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # Drop components until PCA is no better than the network over all images. Then
 # sort the images by the ratio of the two errors, and take both ends. Each
 # figure is honest in every pixel. The numbers at the left are those of the
@@ -83,7 +133,7 @@ claim("eight images for the network: it is ahead", ratio["for"], "<", 0.9)
 claim("eight against it: it is far behind", ratio["against"], ">", 1.2)
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # Let $d_i$ be the change of image $i$. The share that all have in common is
 # $|\bar d|^2$ divided by the mean of $|d_i|^2$. PCA decodes by a matrix, so
@@ -118,7 +168,7 @@ claim("network: nearly", shares["network"], ">", 0.7)
 claim("but not quite", shares["network"], "<", 0.99)
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 5
 #
 # A Gaussian with the covariance $L L^\top$: multiply white noise by $L$.
 
@@ -187,7 +237,7 @@ more = spread_of_detail(decoded) / spread_of_detail(dreamt)
 claim("real images differ more in detail than dreamt ones", more, ">", 1.2)
 
 # %% [markdown]
-# ## Exercise 4
+# ## Exercise 6
 #
 # A network that knows what things look like in colour would colour them in, at
 # the price of a larger error on grey images. One that only blends has less to
@@ -211,7 +261,7 @@ claim("it answers grey with little colour", painted, "<", 0.5)
 claim("and grey is no harder than colour", cheaper, "<", 1)
 
 # %% [markdown]
-# ## Exercise 5
+# ## Exercise 7
 #
 # Both readers learn from the same codes and are judged on the same test
 # images. The machine's kernel lets it draw curved borders.

@@ -18,6 +18,56 @@ from ae_lib import claim, data, pick, plots
 # %% [markdown]
 # ## Exercise 1
 #
+# The start counts images, so it moves by the size of a batch and is not
+# multiplied by it again. The last stop may lie behind the end: a slice ends
+# where the data do.
+
+
+# %% tags=["exercise"]
+# Exercise 12.1
+def slices(n, batch_size):
+    """Return a list of pairs (start, stop), one for each batch."""
+    # --- solution
+    starts = range(0, n, batch_size)
+    return [(start, start + batch_size) for start in starts]
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("12.1", slices)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# The mean and the median, pixel by pixel. Most pixels of most digits are
+# black, so with the absolute error a stuck network draws even less than a
+# blurred 8.
+
+
+# %% tags=["exercise"]
+# Exercise 12.2
+def best_constant(x, loss):
+    """Return the best single answer (C, H, W) to all images x (N, C, H, W).
+
+    loss is "mse" or "l1".
+    """
+    # --- solution
+    if loss == "mse":
+        return x.mean(dim=0)
+    return x.median(dim=0).values
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("12.2", best_constant)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # Number the images, and count which numbers come by.
 
 
@@ -52,7 +102,7 @@ claim("the posted loop leaves nine batches empty", posted[1], "~", 9, tol=0)
 # them pass. The count of distinct images does not. On sorted data both would
 # end at the mean of the first digits.
 #
-# ## Exercise 2
+# ## Exercise 4
 #
 # The signal ratio at the code of the untrained network is a matter of one
 # batch. It says whether there is anything to learn from; time has no part in
@@ -92,7 +142,7 @@ claim("B has: it only needs time", signal_at_code(b), ">", 0.3)
 # The cure of A is to mix the batches and to let the signal through; more
 # epochs of the same help little. The cure of B is the rate.
 #
-# ## Exercise 3
+# ## Exercise 5
 #
 # Fourteen pictures, fourteen errors. The nearest one names the picture.
 
