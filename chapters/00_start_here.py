@@ -133,7 +133,10 @@ claim(
 # | [04 Building](04_building.ipynb) | How do 3,072 numbers become 200 and an image again? |
 # | [05 Training and validation](05_training.ipynb) | When has it learned, and how would you know? |
 # | [06 Seeing what it learned](06_seeing.ipynb) | What is in the code, and what is lost? |
+# | [10 When training fails](10_training_fails.ipynb) | Which remedy cures what? |
+# | [11 When reconstructions disappoint](11_reconstructions.ipynb) | Copies, blur, lost objects: which cures work? |
 # | [12 The code that never changed](12_constant_code.ipynb) | Who made an autoencoder give one answer to everything? |
+# | [13 A method](13_method.ipynb) | How do you find faults when a right repair brings no reward? |
 #
 # Each chapter asks you to predict before it shows, and ends with exercises.
 # Worked solutions lie in the folder `solutions`, apart from the chapters, so
