@@ -1,4 +1,7 @@
-"""The table of planted answers: what each check must accept, and what it must name."""
+"""The table of planted answers: what each check must accept, and what it must name.
+
+`PYTHONPATH=.:chapters python -m tests.exercises.table` prints it.
+"""
 
 import functools
 import linecache

