@@ -34,9 +34,9 @@ def test_the_worked_solution_is_right(name):
     solution = table.answer(name, table.worked()[name])
     symbol, text = checks.verdict(CHECKS[name], solution)
     assert symbol == "✓", text
-    start = time.process_time()  # the first call may import parts of torch
+    start = time.thread_time()  # the first call may import parts of torch
     assert checks.verdict(CHECKS[name], solution) == (symbol, text)
-    assert time.process_time() - start < 1.5  # a check is waited for
+    assert time.thread_time() - start < 1.5  # a check is waited for
 
 
 @pytest.mark.parametrize(("name", "i"), RIGHT, ids=ids(RIGHT))
