@@ -196,8 +196,8 @@ for name, build, seeds in ("wide", wide, SEEDS), ("waist", waist, [0]):
     copied[name] = logs
 
 # %% [markdown]
-# **Guess:** the wide network could copy from the first epoch. Does it? Draw the
-# curve in your head before you look.
+# **Guess:** the wide network could copy from the first epoch. Does it? Draw
+# the curve in your head before you look.
 
 # %%
 plots.line_with_spread(
@@ -233,8 +233,8 @@ plots.compare(white, pictures, source="white noise")
 
 # %% [markdown]
 # The wide network returns noise it has never seen, in colour; the narrow one
-# turns it into something smooth. Small errors on images *and* on noise: that is
-# a copy.
+# turns it into something smooth. Small errors on images *and* on noise: that
+# is a copy.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -247,8 +247,8 @@ late = min(log[-1] / log[3] for log in copied["wide"])
 claim("copying is learned late", late, ">", 1.2)
 
 # %% [markdown]
-# What does the doctor say? It is given the network and its batches, and nothing
-# else.
+# What does the doctor say? It is given the network and its batches, and
+# nothing else.
 
 # %%
 report = ask(networks["wide"][0], crop)
@@ -341,9 +341,9 @@ def trade(scores, source):
 
 
 # %% [markdown]
-# **Guess:** on the left, whose points lie lowest for their price? On the right,
-# who brings the image back best from noise, and does anyone beat the fixed
-# blur?
+# **Guess:** on the left, whose points lie lowest for their price? On the
+# right, who brings the image back best from noise, and does anyone beat the
+# fixed blur?
 
 # %%
 trade(scores, images.source)
@@ -351,9 +351,9 @@ trade(scores, images.source)
 # %% [markdown]
 # On the left a weight decay of 0.001 does about what noise of 0.05 does, for
 # about the same price. (Both press on whatever varies little, and that is the
-# fine structure.) Ten times the decay matches the stronger noise, and loses far
-# more of the image. On the right denoising reaches lower than anything else,
-# below the blur, too: it has learned to tell images from noise. The L1
+# fine structure.) Ten times the decay matches the stronger noise, and loses
+# far more of the image. On the right denoising reaches lower than anything
+# else, below the blur, too: it has learned to tell images from noise. The L1
 # penalties take their price and leave most of the copying.
 
 # %%
@@ -483,11 +483,11 @@ plots.line_with_spread(
 )  # fmt: skip
 
 # %% [markdown]
-# Two or three cycles: what is finer than a quarter of the image is mostly gone.
-# PCA with 32 components blurs, too, with no training that could have been too
-# short, and no squared error that could be replaced. (PCA's curve does not go
-# to zero on the right: its components were fitted to few images and carry their
-# grain along. Power is not agreement.)
+# Two or three cycles: what is finer than a quarter of the image is mostly
+# gone. PCA with 32 components blurs, too, with no training that could have
+# been too short, and no squared error that could be replaced. (PCA's curve
+# does not go to zero on the right: its components were fitted to few images
+# and carry their grain along. Power is not agreement.)
 #
 # The doctor's table tells the same: code of 32, PCA with 32.
 
@@ -509,15 +509,15 @@ power, _ = detail(x_val, outputs["PCA-32"][0])
 claim("PCA with 32 keeps under a third, too", power, "<", 0.33)
 
 # %% [markdown]
-# A brief training and a short code are choices. Which of them to change is your
-# decision, and now a measurement.
+# A brief training and a short code are choices. Which of them to change is
+# your decision, and now a measurement.
 #
 # ## Whose fault is the blur?
 #
 # Suspects: the squared error (take the absolute error instead; or structural
 # similarity; or compare *features* instead of pixels), a network too thin, a
-# code too small, a training too short. First the two losses that need a line or
-# two. SSIM compares means, variances and covariance in small windows.
+# code too small, a training too short. First the two losses that need a line
+# or two. SSIM compares means, variances and covariance in small windows.
 
 
 # %%
@@ -564,8 +564,8 @@ def perceptual_loss(x_hat, x):
 
 
 # %% [markdown]
-# One change at a time, from the same start. The longer training has three times
-# the epochs.
+# One change at a time, from the same start. The longer training has three
+# times the epochs.
 
 # %%
 LONG = {"epochs": 18}
@@ -584,9 +584,9 @@ for name, (k, width, options, seeds) in trials.items():
     outputs[name] = [reconstruct(model, x_val) for model in models]
 
 # %% [markdown]
-# One more rival needs no training: the first network's output, sharpened with a
-# filter that adds twice the difference to a smoothed copy. *Fine* are the waves
-# from 7 cycles per image on, *middle* those with 3 to 6.
+# One more rival needs no training: the first network's output, sharpened with
+# a filter that adds twice the difference to a smoothed copy. *Fine* are the
+# waves from 7 cycles per image on, *middle* those with 3 to 6.
 
 # %%
 first = outputs["start"][0]
@@ -612,14 +612,14 @@ plots.compare(x_val, {name: outputs[name][0] for name in rows}, 6,
               source=images.source)  # fmt: skip
 
 # %% [markdown]
-# L1 brings nothing back, and SSIM little: a loss cannot draw what the code does
-# not hold and the decoder has not learned. The perceptual loss adds fine power
-# and no agreement: it draws texture, and not the one that was there. The
-# sharpening filter does the same, cruder. What does restore the middle waves is
-# a longer code and longer training *together*: the code must have the room, and
-# detail is learned last. PCA with 128 components is still ahead: the code has
-# room for more than these networks have learned to put there. The finest waves
-# come back in none of the runs.
+# L1 brings nothing back, and SSIM little: a loss cannot draw what the code
+# does not hold and the decoder has not learned. The perceptual loss adds fine
+# power and no agreement: it draws texture, and not the one that was there. The
+# sharpening filter does the same, cruder. What does restore the middle waves
+# is a longer code and longer training *together*: the code must have the room,
+# and detail is learned last. PCA with 128 components is still ahead: the code
+# has room for more than these networks have learned to put there. The finest
+# waves come back in none of the runs.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -645,9 +645,9 @@ finest = max(agrees["both"])
 claim("even the best network agrees little on fine waves", finest, "<", 0.6)
 
 # %% [markdown]
-# (All of this is for short runs and a small network. A perceptual loss that has
-# millions of labelled photographs behind it draws better textures than ours.
-# The test remains the same: power *and* agreement.)
+# (All of this is for short runs and a small network. A perceptual loss that
+# has millions of labelled photographs behind it draws better textures than
+# ours. The test remains the same: power *and* agreement.)
 #
 # ## Object and background
 #
@@ -884,8 +884,8 @@ alarms = [f.code for f in report.findings if f.severity == "error"]
 claim("the doctor raises no error", len(alarms), "<", 1)
 
 # %% [markdown]
-# Outside $[0, 1]$ the same loss has no floor at all. Take a target of −0.5, and
-# let the output before the sigmoid, $a$, go down and down. (The plain
+# Outside $[0, 1]$ the same loss has no floor at all. Take a target of −0.5,
+# and let the output before the sigmoid, $a$, go down and down. (The plain
 # `binary_cross_entropy` refuses such targets; `..._with_logits` does not.)
 
 # %%
@@ -1010,8 +1010,8 @@ def sickness_b(**change):
 
 
 # %% [markdown]
-# The third is a network of its own. Its pictures are the best on this page, and
-# a code of any length will do, its owner says.
+# The third is a network of its own. Its pictures are the best on this page,
+# and a code of any length will do, its owner says.
 
 
 # %%
@@ -1066,19 +1066,20 @@ def verdict(sickness, **change):
 #
 # ## Exercises
 #
-# 1. **Soft pictures.** `patient_a` has 128 numbers in its code and the sharpness
-#    of far fewer. Suspects: the code, the width, the loss, the length of the
-#    training, the decoder. Compare it with PCA, count the directions that
-#    are left behind the code, then commit. You have succeeded when
-#    `verdict(sickness_a, ...)` accepts your change, and rejects the suspect that
-#    you would have changed first.
+# 1. **Soft pictures.** `patient_a` has 128 numbers in its code and the
+#    sharpness of far fewer. Suspects: the code, the width, the loss, the
+#    length of the training, the decoder. Compare it with PCA, count the
+#    directions that are left behind the code, then commit. You have succeeded
+#    when `verdict(sickness_a, ...)` accepts your change, and rejects the
+#    suspect that you would have changed first.
 # 2. **Good at home, bad abroad.** `patient_b` looks overfitted. Give the new
 #    images to something that cannot overfit so, and look at their range. You
-#    have succeeded when `verdict(sickness_b, ...)` accepts your change, rejects
-#    weight decay, and you can say which measurement told the two apart.
-# 3. **Splendid pictures.** Does `patient_c` copy? Exchange the codes of the images
-#    before you decide. You have succeeded when `verdict(sickness_c, ...)`
-#    accepts your change, and rejects a smaller code.
+#    have succeeded when `verdict(sickness_b, ...)` accepts your change,
+#    rejects weight decay, and you can say which measurement told the two
+#    apart.
+# 3. **Splendid pictures.** Does `patient_c` copy? Exchange the codes of the
+#    images before you decide. You have succeeded when `verdict(sickness_c,
+#    ...)` accepts your change, and rejects a smaller code.
 #
 # Solutions:
 # [solutions/11_reconstructions.ipynb](solutions/11_reconstructions.ipynb).

@@ -200,7 +200,7 @@ def test_the_commands_of_the_cheat_sheet_exist(root):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-# ------------------------------------------------------------------------ the doctor's round
+# ------------------------------------------------------------------ the doctor's round
 
 
 def test_the_round_names_each_finding_of_the_doctor_once():

@@ -24,7 +24,11 @@ CONTENTS = {
     "Solutions": "chapters/solutions/*",
 }
 BRANCH = "main"
-SHEETS = {"cheatsheet", "checklist", "diagnosis"}  # each fits on one page of paper
+SHEETS = {
+    "cheatsheet",
+    "checklist",
+    "diagnosis",
+}  # each fits on one page of paper
 TEX = unichar2tex.uni2tex_table | {ord("·"): r"\cdot "}
 FOLDED = re.compile(r"Exercises|Exercise \d+\b.*")
 

@@ -103,8 +103,8 @@ def small(latent_dim=32, width=16, seed=0, **options):
 
 
 # %% [markdown]
-# The three patients and the verdict. `names` asks the doctor whether it names a
-# fault.
+# The three patients and the verdict. `names` asks the doctor whether it names
+# a fault.
 
 
 # %%
@@ -219,8 +219,9 @@ claim("a longer code changes little", look_alike, ">", 0.8)
 claim("the doctor names code.too-small", named, ">", 0)
 
 # %% [markdown]
-# The real bottleneck is the narrowest place that all information passes, whatever
-# the argument `latent_dim` says. The doctor finds it by following the shapes.
+# The real bottleneck is the narrowest place that all information passes,
+# whatever the argument `latent_dim` says. The doctor finds it by following the
+# shapes.
 #
 # ## Exercise 2
 #
@@ -269,6 +270,6 @@ claim("a smaller code is not", look_alike, ">", 0.7)
 claim("the doctor names wiring.bypass", named, ">", 0)
 
 # %% [markdown]
-# It looks like a copy, and it is one; but the copy goes around the code and not
-# through it. Whatever is done to the code, smaller, noisier, penalised, changes
-# nothing while the window is open.
+# It looks like a copy, and it is one; but the copy goes around the code and
+# not through it. Whatever is done to the code, smaller, noisier, penalised,
+# changes nothing while the window is open.
