@@ -44,7 +44,7 @@ class Settings:
 
     dataset: str = "cifar10"
     model: str = "ResidualAutoencoder"
-    epochs: int = 3
+    epochs: int = 2
     batch_size: int = 128
     limit: int | None = None
 

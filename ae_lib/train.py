@@ -123,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--latent-dim", type=int, default=200, help="numbers in the code (200)")
     add("--out", required=True, help="folder for the results")
     add("--model", choices=MODELS, default="ResidualAutoencoder")
-    add("--epochs", type=int, default=3, help="passes over the images (3)")
+    add("--epochs", type=int, default=2, help="passes over the images (2)")
     add("--batch-size", type=int, default=128)
     add("--limit", type=int, help="train on so many images only")
     add(

@@ -38,7 +38,8 @@ def curves(
             epochs = range(1, len(losses) + 1)
             if len(losses):
                 label = f"{name}, {'training' if line == '-' else 'validation'}"
-                axes.plot(epochs, losses, line, color=colour, label=label, marker=".")
+                dot = "." if len(losses) <= 40 else ""  # or no dash would be seen
+                axes.plot(epochs, losses, line, color=colour, label=label, marker=dot)
     for name, value in (baselines or {}).items():
         axes.axhline(value, color=GREY, linestyle=":", linewidth=1.4)
         axes.annotate(

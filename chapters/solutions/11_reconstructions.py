@@ -225,7 +225,7 @@ claim("the doctor names code.too-small", named, ">", 0)
 #
 # ## Exercise 2
 #
-# PCA of the training images cannot learn 600 images by heart with 16
+# PCA of the training images cannot learn 480 images by heart with 16
 # components. If it fails on the new images, too, they are other images.
 
 # %%
