@@ -136,7 +136,7 @@ claim(
 # | [10 When training fails](10_training_fails.ipynb) | Which remedy cures what? |
 # | [11 When reconstructions disappoint](11_reconstructions.ipynb) | Copies, blur, lost objects: which cures work? |
 # | [12 The code that never changed](12_constant_code.ipynb) | Who made an autoencoder give one answer to everything? |
-# | [13 A method](13_method.ipynb) | How do you find faults when a right repair brings no reward? |
+# | [13 A method](13_method.ipynb) | How do you find faults that hide one another? |
 #
 # Each chapter asks you to predict before it shows, and ends with exercises.
 # Worked solutions lie in the folder `solutions`, apart from the chapters, so

@@ -50,10 +50,10 @@ x_train, x_val = (x_train - mean_image) / scale, (x_val - mean_image) / scale
 
 # %% [markdown]
 # The network has eight layers with weights: three convolutions, the code, its
-# way back, two more convolutions and the output. (The last two lines are a
-# transposed convolution of 4×4, stride 4, written so that it is fast.) What
-# follows the inner layers is the patient of this page: an activation, with or
-# without batch normalisation before it.
+# way back, two more convolutions and the output. (The last two layers, in
+# `out`, are a transposed convolution of 4×4, stride 4, written so that it is
+# fast.) What follows the inner layers is the patient of this page: an
+# activation, with or without batch normalisation before it.
 
 # %%
 from torch import nn
@@ -185,8 +185,11 @@ show(runs)
 # come near 32 components. The other stays where it began, *above* the mean
 # image: untrained answers are worse than a constant one.
 #
-# The doctor of this library runs such comparisons by itself. What does it say
-# of the healthy network, before training?
+# This library has a *doctor*: `doctor.examine` takes a model, the batches that
+# its training consumes, and the optimizer, and runs such comparisons by
+# itself: against baselines, on one batch, and in short trainings that differ
+# in one factor, its arms. What it finds has a name (a code), a severity and a
+# remedy. What does it say of the healthy network, before training?
 
 # %%
 from ae_lib import doctor
@@ -256,7 +259,8 @@ def gradients(model, x=x_train[:128]):
 # Weights can be drawn anew by a scheme. Glorot's keeps the size of a signal
 # through a linear layer, He's through a layer with ReLU. PyTorch's own default
 # is neither: without batch normalisation, a ReLU network under it loses a
-# factor of about $\sqrt 6$ of its signal at every layer.
+# factor of about $\sqrt 6$ of the *size* of its signal at every layer. (The
+# ratio above does not see size.)
 
 
 # %%
@@ -358,20 +362,21 @@ s = {version: score(runs) for version, runs in with_sgd.items()}
 plots.bars(a, "Adam 0.003: R²", source=credit)
 
 # %% [markdown]
-# The sigmoids without batch normalisation are in trouble: they stay at the
-# mean image, or leave it late. Plain ReLU, whose first layer gets a tiny
-# gradient, trains well: Adam divides each gradient by its own size, so a small
-# one is as good as a large one. And He's weights, the cure on the card, do
-# *harm*; we shall come back to that. **Predict** what SGD makes of the seven.
+# The sigmoids without batch normalisation stay at the mean image for all of
+# the 120 steps, or nearly. Plain ReLU, whose first layer gets a tiny gradient,
+# trains well: Adam divides each gradient by its own size, so a small one is
+# nearly as good as a large one, as long as it is far above Adam's $\epsilon$
+# of $10^{-8}$. And He's weights, the cure on the card, do *harm*; we shall
+# come back to that. **Predict** what SGD makes of the seven.
 
 # %%
 plots.bars(s, "SGD 0.1: R²", source=credit)
 
 # %% [markdown]
-# For SGD the size of the gradient counts, and plain ReLU stays at the mean
-# image. Batch normalisation cures it, and the sigmoids too, under either
-# optimizer. And forbidden tanh, drawn after Glorot, learns as well as ReLU
-# with batch normalisation, or better.
+# For SGD the size of the gradient counts, and at this rate plain ReLU stays at
+# the mean image. Batch normalisation cures it, and the sigmoids too, under
+# either optimizer. And forbidden tanh, drawn after Glorot, learns as well as
+# ReLU with batch normalisation, or better.
 
 
 # %%
@@ -409,8 +414,10 @@ for layer in versions[SIGMOID](0):
 claim("share of saturated units in any layer", max(flat), "<", 0.01)
 
 # %% [markdown]
-# None. The cause is the shared mean, not the plateau. The doctor's name for it
-# is *common mode*:
+# None, before training. So what holds this network up at the start is no
+# plateau. An offset that all images share, and a slope of at most a quarter,
+# fit what we measured. The doctor's name for it is *common mode*; it warns,
+# and leaves the verdict to a training:
 
 # %%
 report = ask(versions[SIGMOID](0), adam(3e-3))
@@ -446,9 +453,9 @@ show(shown, lines=())
 
 # %% [markdown]
 # The loud networks begin *above* the mean image, come down to its line and
-# stay there for long, some for good. What they learn first is to be silent.
-# The quiet ones begin at the line and go on down. One layer, one factor, and
-# the textbook cure works, with SGD as well.
+# stay there for long. What they learn first is to be silent. The quiet ones
+# begin at the line; Adam leaves it at once, SGD after some forty steps. One
+# layer, one factor, and the textbook cure works, with SGD as well.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -583,9 +590,9 @@ best = min(max(mean(row) for row in rows) for rows in sweep.values())
 claim("between them both learn", best, ">", 0.4)
 
 # %% [markdown]
-# By hand: watch how far a step moves the weights, relative to their size. A
-# thousandth is usual. The doctor goes further and tries: it fits sixteen
-# images with your rate and with others.
+# By hand: watch how far a step moves the weights, relative to their size;
+# about a thousandth is a common rule of thumb. The doctor goes further and
+# tries: it fits sixteen images with your rate and with others.
 
 # %%
 low, high = ask(sound(0), adam(1e-6)), ask(sound(0), adam(0.3))
@@ -651,8 +658,9 @@ claim("each at its own rate, they are nearly level", apart, "<", 0.1)
 
 # %% [markdown]
 # That holds for a network with batch normalisation. The plain ReLU above was
-# trained by Adam and not by SGD: Adam's gift is less a better end than a wider
-# range of networks and rates at which it works at all.
+# trained by Adam at its usual rate and not by SGD at one that suits the other
+# networks: Adam's gift may be less a better end than that one rate suits more
+# networks.
 #
 # ## A schedule
 #
@@ -697,9 +705,9 @@ claim("above it one-cycle repairs something", repaired, ">", 0.02)
 claim("more than a falling line does", slow, ">", 0)
 
 # %% [markdown]
-# Over 120 steps a schedule repairs a rate that is too high and adds next to
-# nothing to one that is right. Long runs are another matter: the records of
-# chapter 05 were made with one.
+# Over 120 steps one-cycle, with its slow beginning, repairs a rate that is too
+# high, and no schedule adds much to one that is right. Long runs are another
+# matter, not measured here.
 #
 # ## Batch size
 #
@@ -716,7 +724,8 @@ freed = [
 claim("best R² with batches of 8", max(sum(map(score, freed), [])), "<", 0.1)
 
 # %% [markdown]
-# Neither. What noise cannot do, batch normalisation did. What small batches do
+# Neither, at this rate and in 240 steps. What noise did not do, batch
+# normalisation did. What small batches do
 # buy is steps. Two sizes, at equal steps and then at equal images. **Guess**
 # the better size for each of the two.
 
@@ -729,8 +738,9 @@ for size in (8, 128):
 plots.bars(dict(sorted(equal.items())), "R²", source=credit)
 
 # %% [markdown]
-# At equal steps the cleaner gradient wins; at equal images the larger number
-# of steps does. Neither result needs an escape from anything.
+# At equal steps the larger batch wins: its gradient is cleaner, and it has
+# seen sixteen times the images. At equal images the larger number of steps
+# wins. Neither result needs an escape from anything.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -759,7 +769,7 @@ plots.line_with_spread(
 
 # %% [markdown]
 # With one or two numbers the network is near the line of PCA: the code is what
-# limits it, and no optimizer will help. With 32 it is far below the line: now
+# limits it. With 32 it is far below the line: now
 # the code is not the trouble, the training is. That is how to tell the two
 # apart, and how the doctor does.
 
@@ -819,8 +829,8 @@ figure
 
 # %% [markdown]
 # On 64 images training falls without end, while validation turns and rises. On
-# all of them the two curves stay together. The network was not too large, the
-# images were too few.
+# all of them the two curves stay together. A network of this width is too
+# large for 64 images, and not for 1,024.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -897,8 +907,9 @@ plots.bars(woken, "R²", source=credit)
 
 # %% [markdown]
 # ReLU stays at the mean image: with whole layers dead, no gradient passes.
-# Leaky ReLU and PReLU, which lets each network learn its slope, wake up. Batch
-# normalisation never notices: it subtracts the bias again.
+# Leaky ReLU wakes up, and so does PReLU, which starts at a steeper slope and
+# lets each layer learn it. Batch normalisation never notices: it subtracts the
+# bias again.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -968,16 +979,17 @@ def treat(n, cause):
 # ## What we saw
 #
 # A loss is read against the mean image. [Vanishing](#Vanishing) has two kinds:
-# a tiny gradient stops SGD and not Adam; a tiny signal stops SGD and holds
-# Adam up, and its cause was the shared mean of the sigmoids, without a
-# saturated unit. Batch normalisation cured both kinds. He's weights did harm,
-# until the [output was quiet](#A-loud-answer); tanh beat ReLU. Clipping does
-# not cure [exploding](#Exploding) weights, it bounds accidents. Tuned one by
-# one, [Adam, SGD and RMSprop](#Three-optimizers,-fairly) are nearly level. A
-# [schedule](#A-schedule) repairs a rate that is too high. Small
-# [batches](#Batch-size) freed nothing; they buy steps. A network is too large
-# only [for its images](#Too-small,-too-large). And a rate too high can [kill
-# units](#Dead-units) that only a leak wakes; batch normalisation is immune.
+# a tiny gradient stopped SGD and not Adam; a tiny signal stopped both, in a
+# network of sigmoids without a saturated unit at the start. Batch
+# normalisation cured both kinds. He's weights did harm, until the [output was
+# quiet](#A-loud-answer); tanh beat ReLU. Clipping does not cure
+# [exploding](#Exploding) weights, it bounds accidents. Tuned one by one,
+# [Adam, SGD and RMSprop](#Three-optimizers,-fairly) are nearly level.
+# [One-cycle](#A-schedule) repairs a rate that is too high. Small
+# [batches](#Batch-size) freed nothing; they buy steps. A network may be too
+# large [for its images](#Too-small,-too-large). A rate too high can [kill
+# units](#Dead-units); units that a bias had silenced were woken by a leak, and
+# batch normalisation was immune to that.
 #
 # ## Exercises
 #
@@ -1002,7 +1014,8 @@ def treat(n, cause):
 # - X. Glorot, Y. Bengio, [Understanding the difficulty of training deep
 #   feedforward neural
 #   networks](https://proceedings.mlr.press/v9/glorot10a.html), AISTATS 2010.
-#   Looks into the layers, as we did, and finds the sigmoid's mean guilty.
+#   Looks into the layers, as we did: the sigmoid's mean drives the top layer
+#   into saturation as training goes on.
 # - K. He et al., [Delving deep into
 #   rectifiers](https://arxiv.org/abs/1502.01852), ICCV 2015. He's weights, and
 #   PReLU, in one paper.
