@@ -60,6 +60,7 @@ def new_network(seed, latent_dim=64):
     return ConvAutoencoder(latent_dim)
 
 
+# %%
 def untrained_network(seed, images):
     model = new_network(seed)
     with torch.no_grad():
@@ -91,6 +92,7 @@ encoders = {
     "untrained, 64": [model.encode for model in untrained],
     "autoencoder, 64": [model.encode for model in trained],
 }
+# %%
 features = {
     name: [(extract(e, train), extract(e, test)) for e in group]
     for name, group in encoders.items()
@@ -114,6 +116,7 @@ def few(labels, n, seed):
     return torch.cat(rows)
 
 
+# %%
 per_class = (10, 50, 100, 500)
 draws = [[few(train.labels, n, seed) for n in per_class] for seed in seeds]
 
@@ -130,6 +133,7 @@ def probe(f, rows, f_test):
     return linear_probe(f[rows], train.labels[rows], f_test, test.labels)
 
 
+# %%
 named = {}
 for name, pairs in features.items():
     pairs = pairs * (len(seeds) // len(pairs))  # pixels and PCA have no seed
@@ -157,6 +161,7 @@ def supervised(rows, seed):
     return (answers == test.labels).float().mean().item()
 
 
+# %%
 named["with labels only"] = [
     [supervised(rows, seed) for rows in draw]
     for seed, draw in zip(seeds, draws)
@@ -185,10 +190,12 @@ plots.line_with_spread(
 # colours. Nothing that was made for pixels finds them.)
 
 # %%
-# NBVAL_CHECK_OUTPUT
 scores = {name: torch.tensor(runs) for name, runs in named.items()}  # (3, 4)
 mean = {name: runs.mean(dim=0) for name, runs in scores.items()}  # (4,)
 pixels, linear, chance, learned, told = scores
+
+# %%
+# NBVAL_CHECK_OUTPUT
 gap = (mean[learned] - mean[linear]).abs().max()
 claim("autoencoder and PCA: few points apart throughout", gap, "<", 0.06)
 others = max(scores[name][:, 3].max() for name in list(scores)[:4])
@@ -235,6 +242,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
+# %%
 readers = {
     "10 neighbours": KNeighborsClassifier(10),
     "SVM": SVC(C=3),
@@ -242,6 +250,7 @@ readers = {
 }
 
 
+# %%
 def read(reader, f, rows, f_test):
     reader.fit(f[rows].numpy(), train.labels[rows].numpy())
     return reader.score(f_test.numpy(), test.labels.numpy())
@@ -258,6 +267,7 @@ def standardised(f, rows, f_test):
     return (f - mean) / std, (f_test - mean) / std
 
 
+# %%
 hundred = [draw[2] for draw in draws]
 states = {}
 for name in ("PCA, 64", "autoencoder, 64"):
@@ -280,6 +290,7 @@ by_reader = {
     }
     for reader in readers
 }
+# %%
 by_reader["linear probe"] = {
     state: [probe(f, rows, g) for rows, (f, g) in zip(hundred, pairs)]
     for state, pairs in states.items()
@@ -295,6 +306,7 @@ def average(values):
     return sum(values) / len(values)
 
 
+# %%
 print(" " * 33 + "  ".join(f"{name:>18}" for name in by_reader))
 for state in states:
     cells = [f"{average(t[state]):18.1%}" for t in by_reader.values()]
@@ -363,6 +375,7 @@ places = {
     "maps, trained": [maps(model) for model in trained],
     "maps, untrained": [maps(model) for model in untrained],
 }
+# %%
 places = {
     name: [(extract(e, train), extract(e, test)) for e in group]
     for name, group in places.items()
@@ -415,6 +428,8 @@ digits = data.load("mnist", limit=1_400)
 framed = nn.functional.pad(digits.pixels, (2, 2, 2, 2))  # (N, 1, 32, 32)
 random = torch.Generator().manual_seed(0)
 noise = torch.randint(0, 256, (1_400, 3, 32, 32), generator=random)
+
+# %%
 kinds = {
     "the same classes": task.pixels[:1_400],
     "the other classes": train[train.labels < 5].pixels[:1_400],
@@ -422,34 +437,37 @@ kinds = {
     "noise": noise.byte(),
 }
 
+# %% [markdown]
+# Each encoder is judged twice on the task's images: by its reconstructions and
+# by what a linear probe reads in its code.
+
 # %%
 from ae_lib.metrics import mse, reconstruct
 
 
-def judge(model):
-    """Return the MSE on the task's test images and the share named right."""
-    pairs = extract(model.encode, task), extract(model.encode, task_test)
-    share = linear_probe(pairs[0], task.labels, pairs[1], task_test.labels)
-    return mse(task_test, reconstruct(model, task_test)), share
+def judge(model, images, unseen):
+    """Return the error on unseen images, and the share named correctly."""
+    f, g = extract(model.encode, images), extract(model.encode, unseen)
+    share = linear_probe(f, images.labels, g, unseen.labels)
+    return mse(unseen, reconstruct(model, unseen)), share
 
 
+# %%
 judged = {}
 for kind, pixels in kinds.items():
     judged[kind] = []
     for seed in seeds:
         model = new_network(seed)
         fit(model, pixels, epochs=3, batch_size=64, seed=seed, verbose=False)
-        judged[kind].append(judge(model))
+        judged[kind].append(judge(model, task, task_test))
 
-# %% [markdown]
-# Two judges: reconstruction error to the right, names upwards. The untrained
-# network has no decoder worth the name; its names are the grey line. Blind
-# guessing names a fifth. **Guess:** how far does "digits" fall?
+
+blind = [
+    judge(untrained_network(seed, task), task, task_test)[1] for seed in seeds
+]
 
 # %%
 from ae_lib.plots.style import PALETTE, picture, styled
-
-blind = [judge(untrained_network(seed, task))[1] for seed in seeds]
 
 
 @styled
@@ -464,6 +482,12 @@ def two_judges(groups, source, level=None):
     return axes.figure
 
 
+# %% [markdown]
+# Two judges: reconstruction error to the right, names upwards. The untrained
+# network has no decoder worth the name; its names are the grey line. Blind
+# guessing names a fifth. **Guess:** how far does "digits" fall?
+
+# %%
 two_judges(judged, test.source, average(blind))
 
 # %% [markdown]
@@ -502,31 +526,21 @@ def stages(seed, latent_dim):
     model = new_network(seed, latent_dim)
     for images, epochs in ((some[:256], 1), (some, 1), (some, 1), (some, 2)):
         fit(model, images, epochs=epochs, batch_size=64, verbose=False)
-        f, g = extract(model.encode, some), extract(model.encode, test)
-        share = linear_probe(f, some.labels, g, test.labels)
-        yield mse(test, reconstruct(model, test)), share
+        yield judge(model, some, test)
 
 
 runs = {k: [list(stages(s, k)) for s in (0, 1)] for k in sizes}
+
+# %%
+groups = {f"{k} numbers": sum(runs[k], []) for k in sizes}
+largest = PCA.fit(some, max(sizes))
+groups["PCA"] = [judge(largest.truncate(k), some, test) for k in sizes]
 
 # %% [markdown]
 # **Guess** two correlations between error and share: over all the points, and
 # along the training of one network. PCA with as many numbers is drawn too.
 
 # %%
-groups = {f"{k} numbers": sum(runs[k], []) for k in sizes}
-largest = PCA.fit(some, max(sizes))
-rivals = [largest.truncate(k) for k in sizes]
-groups["PCA"] = [
-    (
-        mse(test, reconstruct(p, test)),
-        linear_probe(
-            extract(p.encode, some), some.labels,
-            extract(p.encode, test), test.labels,
-        ),
-    )
-    for p in rivals
-]  # fmt: skip
 two_judges(groups, test.source)
 
 
@@ -542,6 +556,7 @@ def correlation(pairs):
     return torch.corrcoef(torch.stack([error.log(), share]))[0, 1].item()
 
 
+# %%
 over_all = correlation(sum((sum(runs[k], []) for k in sizes), []))
 print(f"over all points {over_all:.2f}")
 for k in sizes:
