@@ -244,9 +244,9 @@ from sklearn.svm import SVC
 
 # %%
 readers = {
-    "10 neighbours": KNeighborsClassifier(10),
+    "neighbours": KNeighborsClassifier(10),
     "SVM": SVC(C=3),
-    "PCA-16, neighbours": make_pipeline(Cut(16), KNeighborsClassifier(10)),
+    "after PCA-16": make_pipeline(Cut(16), KNeighborsClassifier(10)),
 }
 
 
@@ -290,6 +290,10 @@ by_reader = {
     }
     for reader in readers
 }
+
+# %% [markdown]
+# The probe is a function of ours, and joins them on the same draws.
+
 # %%
 by_reader["linear probe"] = {
     state: [probe(f, rows, g) for rows, (f, g) in zip(hundred, pairs)]
@@ -307,9 +311,9 @@ def average(values):
 
 
 # %%
-print(" " * 33 + "  ".join(f"{name:>18}" for name in by_reader))
+print(" " * 33 + "  ".join(f"{name:>12}" for name in by_reader))
 for state in states:
-    cells = [f"{average(t[state]):18.1%}" for t in by_reader.values()]
+    cells = [f"{average(t[state]):12.1%}" for t in by_reader.values()]
     print(f"{state:33}" + "  ".join(cells))
 
 # %% [markdown]
@@ -318,7 +322,7 @@ for state in states:
 # two before you believe that scaling is always safe.
 
 # %%
-vote = by_reader["10 neighbours"]
+vote = by_reader["neighbours"]
 order = ["autoencoder, 64", "autoencoder, 64, scaled"]
 order += [f"stretched {name}" for name in order]
 order += ["PCA, 64", "PCA, 64, scaled"]
