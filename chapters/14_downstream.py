@@ -33,8 +33,8 @@ from ae_lib import claim, data, pick, plots
 # %% [markdown]
 # ## Four rivals
 #
-# The training images serve twice. The encoders see all of them *without*
-# labels; the classifiers see a few of them *with* labels. Test images are only
+# The training images serve twice. The encoders see half of them *without*
+# labels; the classifiers see some of them *with* labels. Test images are only
 # counted. Whatever a classifier has to choose, it chooses on its own labelled
 # images.
 
@@ -64,16 +64,17 @@ def new_network(seed, latent_dim=64):
 def untrained_network(seed, images):
     model = new_network(seed)
     with torch.no_grad():
-        for pixels in images.pixels[:4_000].split(200):
+        for pixels in images.pixels[:2_000].split(100):
             model.train()(data.to_unit(pixels))  # moves means and variances
     return model.eval()
 
 
 # %%
+unlabelled = train[: pick(quick=3_000, full=50_000)]
 trained = [new_network(seed) for seed in seeds]
 for seed, model in zip(seeds, trained):
-    fit(model, train, epochs=3, seed=seed, verbose=False)
-untrained = [untrained_network(seed, train) for seed in seeds]
+    fit(model, unlabelled, epochs=2, batch_size=50, seed=seed, verbose=False)
+untrained = [untrained_network(seed, unlabelled) for seed in seeds]
 
 # %% [markdown]
 # PCA with 64 numbers is the sceptic's method: one line, no training, the best
@@ -85,7 +86,7 @@ from ae_lib.baselines import PCA
 from ae_lib.features import extract
 from torch import nn
 
-pca = PCA.fit(train[: pick(quick=2_000, full=50_000)], 64)
+pca = PCA.fit(unlabelled, 64)
 encoders = {
     "pixels, 3,072": [nn.Flatten()],
     "PCA, 64": [pca.encode],
@@ -101,10 +102,10 @@ features = {
 # %% [markdown]
 # ## Few labels
 #
-# Ten, fifty, a hundred or five hundred images of each class get their label. A
-# small draw is part of the larger one, and there are three draws; run number 1
-# has draw 1 and network 1. So the spread below holds both kinds of luck, that
-# of the images and that of the first weights.
+# Ten, fifty or a hundred images of each class get their label. A small draw
+# is part of the larger one, and there are three draws; run number 1 has draw 1
+# and network 1. So the spread below holds both kinds of luck, that of the
+# images and that of the first weights.
 
 
 # %%
@@ -117,7 +118,7 @@ def few(labels, n, seed):
 
 
 # %%
-per_class = (10, 50, 100, 500)
+per_class = (10, 50, 100)
 draws = [[few(train.labels, n, seed) for n in per_class] for seed in seeds]
 
 # %% [markdown]
@@ -144,9 +145,8 @@ for name, pairs in features.items():
 
 # %% [markdown]
 # And a competitor who uses only the labelled images, but all the way down:
-# `SmallVGG` of chapter 01, trained with the labels, on 4,000 images in all or
-# four times over, whichever is more. It gets no other help, no augmentation
-# for one.
+# `SmallVGG` of chapter 01, trained with the labels. Few images it sees often,
+# many it sees at least twice. It gets no other help, no augmentation for one.
 
 # %%
 from ae_lib.features import SmallVGG, train_classifier
@@ -155,7 +155,7 @@ from ae_lib.features import SmallVGG, train_classifier
 def supervised(rows, seed):
     torch.manual_seed(seed)
     network = SmallVGG()
-    epochs = max(4, 4_000 // len(rows))
+    epochs = max(2, 3_000 // len(rows))
     train_classifier(network, train[rows], epochs=epochs, seed=seed)
     answers = extract(network, test).argmax(dim=1)
     return (answers == test.labels).float().mean().item()
@@ -168,9 +168,8 @@ named["with labels only"] = [
 ]
 
 # %% [markdown]
-# **Guess before you look:** who leads with ten labels per class, and who with
-# five hundred? How many points (hundredths of the test images) lie between the
-# autoencoder and PCA?
+# **Guess before you look:** who leads with ten labels per class? How many
+# points (hundredths of the test images) lie between the autoencoder and PCA?
 
 # %%
 plots.line_with_spread(
@@ -183,27 +182,47 @@ plots.line_with_spread(
 )
 
 # %% [markdown]
-# The autoencoder does not stand out. Its line runs along with that of PCA, and
-# the two trade places within a few points; the promise of the opening is
-# not kept. With many labels the network that was told what to look for leaves
-# all of them behind. (The classes of the stand-in are outlines in random
-# colours. Nothing that was made for pixels finds them.)
+# The autoencoder does not stand out: its line runs within a few points of
+# PCA's and of that of the network that has learned nothing. (The classes of
+# the stand-in are outlines in random colours. Nothing that was made for pixels
+# finds them.)
+#
+# And with many labels? Five hundred of each class are most of the images that
+# the quick budget has, so that draws would hardly differ: one draw, and the
+# seeds of the networks.
 
 # %%
-scores = {name: torch.tensor(runs) for name, runs in named.items()}  # (3, 4)
-mean = {name: runs.mean(dim=0) for name, runs in scores.items()}  # (4,)
+many = few(train.labels, 500, 0)
+plenty = {
+    name: [probe(f, many, f_test) for f, f_test in pairs]
+    for name, pairs in features.items()
+}
+plenty["with labels only"] = [supervised(many, seed) for seed in seeds[:2]]
+
+# %% [markdown]
+# **Guess:** who leads now, and by how much?
+
+# %%
+plots.bars(plenty, "share of test images named correctly", source=test.source)
+
+# %% [markdown]
+# The network that was told what to look for leaves all of them behind, after
+# seeing each image just a few times. Labels are worth more than features.
+
+# %%
+scores = {name: torch.tensor(runs) for name, runs in named.items()}  # (3, 3)
+mean = {name: runs.mean(dim=0) for name, runs in scores.items()}  # (3,)
 pixels, linear, chance, learned, told = scores
 
 # %%
 # NBVAL_CHECK_OUTPUT
 gap = (mean[learned] - mean[linear]).abs().max()
-claim("autoencoder and PCA: few points apart throughout", gap, "<", 0.06)
-others = max(scores[name][:, 3].max() for name in list(scores)[:4])
-lead = scores[told][:, 3].min() - others
-claim("500 labels: the worst network told beats all codes", lead, ">", 0.03)
-gain = mean[told][3] - mean[told][0]
-own = mean[learned][3] - mean[learned][0]
-claim("it is the one that labels help most", gain - own, ">", 0.05)
+claim("autoencoder and PCA: few points apart throughout", gap, "<", 0.08)
+gap = (mean[learned] - mean[chance]).abs().max()
+claim("so are the trained and the untrained encoder", gap, "<", 0.1)
+others = max(max(plenty[name]) for name in features)
+lead = min(plenty[told]) - others
+claim("500 labels: each network told beats all codes", lead, ">", 0.02)
 
 # %% [markdown]
 # So much for the headline. The usual advice has an answer ready: scale the
@@ -402,7 +421,7 @@ better = {
         ]
         for place, pairs in places.items()
     },
-    "with labels only": scores[told][:, 2].tolist(),
+    told: scores[told][:, 2].tolist(),
 }
 plots.bars(better, "share of test images named correctly", source=test.source)
 
@@ -422,21 +441,21 @@ claim("training adds little to the maps", trained_maps - blind, "<", 0.06)
 # ## Other images
 #
 # "Make sure the autoencoder saw data like yours." Let the task be to tell the
-# last five classes apart, and train encoders on 1,400 images of four kinds:
+# last five classes apart, and train encoders on 1,000 images of four kinds:
 # those classes, the *other* five, handwritten digits, and pure noise. The
 # labels are those of the last five classes, all that there are.
 
 # %%
 task, task_test = train[train.labels >= 5], test[test.labels >= 5]
-digits = data.load("mnist", limit=1_400)
+digits = data.load("mnist", limit=1_000)
 framed = nn.functional.pad(digits.pixels, (2, 2, 2, 2))  # (N, 1, 32, 32)
 random = torch.Generator().manual_seed(0)
-noise = torch.randint(0, 256, (1_400, 3, 32, 32), generator=random)
+noise = torch.randint(0, 256, (1_000, 3, 32, 32), generator=random)
 
 # %%
 kinds = {
-    "the same classes": task.pixels[:1_400],
-    "the other classes": train[train.labels < 5].pixels[:1_400],
+    "the same classes": task.pixels[:1_000],
+    "the other classes": train[train.labels < 5].pixels[:1_000],
     "digits": framed.expand(-1, 3, -1, -1).contiguous(),
     "noise": noise.byte(),
 }
@@ -460,9 +479,9 @@ def judge(model, images, unseen):
 judged = {}
 for kind, pixels in kinds.items():
     judged[kind] = []
-    for seed in seeds:
+    for seed in seeds[:2]:
         model = new_network(seed)
-        fit(model, pixels, epochs=3, batch_size=64, seed=seed, verbose=False)
+        fit(model, pixels, epochs=2, batch_size=50, seed=seed, verbose=False)
         judged[kind].append(judge(model, task, task_test))
 
 
@@ -523,13 +542,13 @@ claim("even digits cost under a tenth", share[same] - share[digit], "<", 0.1)
 
 # %%
 sizes = (8, 32, 128)
-some = train[:2_000]
+some = train[:1_000]
 
 
 def stages(seed, latent_dim):
     model = new_network(seed, latent_dim)
     for images, epochs in ((some[:256], 1), (some, 1), (some, 1), (some, 2)):
-        fit(model, images, epochs=epochs, batch_size=64, verbose=False)
+        fit(model, images, epochs=epochs, batch_size=50, verbose=False)
         yield judge(model, some, test)
 
 
