@@ -25,7 +25,7 @@ def gaussian(x: Tensor, sigma: float | Tensor, generator: Generator) -> Tensor:
     """
     sigma = _strength("sigma", sigma, _checked(x), most=float("inf"))
     noise = torch.randn(x.shape, generator=generator, device=generator.device)
-    return (x + sigma * noise.to(x)).clamp(0, 1)
+    return (x + sigma * noise.to(x.device)).clamp(0, 1).to(x.dtype)
 
 
 def salt_and_pepper(x: Tensor, share: float | Tensor, generator: Generator) -> Tensor:

@@ -57,8 +57,9 @@ class TestAll:
         assert spoil(torch.rand(shape), 0.5, seeded()).shape == shape
 
     def test_half_precision_stays_half_precision(self, spoil, x):
-        y = spoil(x[:4].bfloat16(), 0.2, seeded())
-        assert y.dtype == torch.bfloat16
+        for strength in (0.2, torch.full((4,), 0.2)):
+            y = spoil(x[:4].bfloat16(), strength, seeded())
+            assert y.dtype == torch.bfloat16
 
     @pytest.mark.parametrize(
         ("wrong", "message"),
