@@ -225,11 +225,11 @@ def shrink(x, sigma):
 FILTERS = {
     "average": (average, [0.4, 0.6, 0.8, 1.0, 1.3]),
     "median": (median, [3, 5]),
-    "bilateral": (bilateral, [0.1, 0.2, 0.3, 0.5]),
+    "bilateral": (bilateral, [0.02, 0.03, 0.05, 0.1]),
     "non-local means": (non_local, [0.05, 0.08, 0.12, 0.2]),
     "total variation": (variation, [0.03, 0.06, 0.1, 0.15, 0.25]),
     "repair": (repair, [0.5, 0.7, 1.0]),
-    "PCA, cut": (lambda x, k: pca.truncate(k)(x), [50, 100, 200, 300, 400]),
+    "PCA, cut": (lambda x, k: pca.truncate(k)(x), [100, 200, 300, 400, 600]),
     "PCA, shrunk": (shrink, [0.05, 0.1, 0.15, 0.2, 0.3]),
 }
 
@@ -452,7 +452,7 @@ for kind, model in wide.items():
 table(["no bottleneck", "on suspects only"])
 
 # %% [markdown]
-# Without the bottleneck the same idea works: six decibels and more above the
+# Without the bottleneck the same idea works: several decibels above the
 # autoencoder, on every kind. So a bottleneck is not what cleans. But look who
 # is above it. Against Gaussian noise, in this short training, it is ahead of
 # non-local means and about level with PCA that shrinks, which is a formula.
@@ -638,9 +638,9 @@ for made, row in away.items():
     print(f"{made:<18}{cells}")
 
 # %% [markdown]
-# On the diagonal each is at home. Elsewhere it falls by five decibels and
-# more, and is far behind a filter chosen for the kind. A denoiser learns the
-# damage as much as the images.
+# On the diagonal each is at home. Elsewhere it falls by several decibels
+# and is far behind a filter chosen for the kind. A denoiser learns the damage
+# as much as the images.
 
 
 # %%
@@ -778,9 +778,9 @@ claim("noisy: trained with noise, it loses little", kept, "<", 0.04)
 #    down your reason first. You have succeeded when you can say what the wrong
 #    order costs, in decibels, and why.
 # 2. **No clean images.** Somebody has only noisy photographs. Train
-#    `Residual` to map one noisy copy to *another* noisy copy of the same image,
-#    which it cannot predict. Compare with training on clean targets. You have
-#    succeeded when you know what it costs, in decibels, and can say
+#    `Residual` to turn one noisy copy into *another* noisy copy of the same
+#    image, which it cannot predict. Compare with training on clean targets.
+#    You have succeeded when you know what it costs, in decibels, and can say
 #    why noise in the target averages out, and clipping does not.
 # 3. **Lost squares.** Mask a quarter of the squares of 4×4 in place of
 #    pixels. Train `Residual` on it, and let `repair` compete with a suitable
@@ -800,13 +800,13 @@ claim("noisy: trained with noise, it loses little", kept, "<", 0.04)
 #   denoiser: residual learning of deep CNN for image
 #   denoising*](https://arxiv.org/abs/1608.03981), IEEE TIP 2017. The network
 #   that estimates the damage, and its blind version.
-# - K. Zhang, W. Zuo and L. Zhang, [*FFDNet: toward a fast and flexible solution
-#   for CNN-based image denoising*](https://arxiv.org/abs/1710.04026), IEEE TIP
+# - K. Zhang, W. Zuo and L. Zhang, [*FFDNet: toward a fast and flexible
+#   solution for CNN-based image denoising*](https://arxiv.org/abs/1710.04026), IEEE TIP
 #   2018. Folded pixels, and a network that is told σ.
 # - A. Buades, B. Coll and J.-M. Morel, *A non-local algorithm for image
 #   denoising*, CVPR 2005. The strongest of our filters.
-# - D. Donoho and I. Johnstone, *Ideal spatial adaptation by wavelet shrinkage*,
-#   Biometrika 81, 1994. Where the estimate of σ comes from.
+# - D. Donoho and I. Johnstone, *Ideal spatial adaptation by wavelet
+#   shrinkage*, Biometrika 81, 1994. Where the estimate of σ comes from.
 # - J. Lehtinen and others, [*Noise2Noise: learning image restoration without
 #   clean data*](https://arxiv.org/abs/1803.04189), ICML 2018. Exercise 2 in
 #   earnest.
