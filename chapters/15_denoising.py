@@ -784,8 +784,8 @@ claim("noisy: trained with noise, it loses little", kept, "<", 0.04)
 #    why noise in the target averages out, and clipping does not.
 # 3. **Lost squares.** Mask a quarter of the squares of 4×4 in place of
 #    pixels. Train `Residual` on it, and let `repair` compete with a suitable
-#    dial. You have succeeded when you can say how many decibels both lose
-#    against lost pixels, and why.
+#    dial. You have succeeded when you can say how many decibels each of them
+#    loses against lost pixels, and why one loses more.
 #
 # Solutions: [solutions/15_denoising.ipynb](solutions/15_denoising.ipynb).
 #

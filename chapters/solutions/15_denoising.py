@@ -129,7 +129,7 @@ class Residual(nn.Module):
 
 
 # %%
-few = train[: pick(quick=1_000, full=50_000)]
+few = train[: pick(quick=800, full=50_000)]
 
 
 def train_residual(spoil, loss=mse_loss, epochs=4):
@@ -203,11 +203,13 @@ for size in (1, 4):
 
 # %% [markdown]
 # A lost pixel has neighbours that know nearly all about it. The middle of a
-# lost square has none within two pixels, and what is not in the image must be
-# invented, by both.
+# lost square has none within two pixels, and the mean of what lies around is a
+# poor guess. There the network, which has seen how images go on, loses much
+# less, and catches up with the filter that beat it on pixels.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for name in ("repair", "network"):
-    lost = scores[1][name] - scores[4][name]
-    claim(f"{name}: squares cost more than pixels", lost, ">", 2, unit="dB")
+lost = {name: scores[1][name] - scores[4][name] for name in scores[1]}
+less = lost["repair"] - lost["network"]
+claim("repair: squares cost more than pixels", lost["repair"], ">", 3)
+claim("the network loses less", less, ">", 1, unit="dB")
