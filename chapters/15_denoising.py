@@ -228,7 +228,7 @@ FILTERS = {
     "bilateral": (bilateral, [0.02, 0.03, 0.05, 0.1]),
     "non-local means": (non_local, [0.05, 0.08, 0.12, 0.2]),
     "total variation": (variation, [0.03, 0.06, 0.1, 0.15, 0.25]),
-    "repair": (repair, [0.5, 0.7, 1.0]),
+    "repair": (repair, [0.4, 0.5, 0.7, 1.0]),
     "PCA, cut": (lambda x, k: pca.truncate(k)(x), [100, 200, 300, 400, 600]),
     "PCA, shrunk": (shrink, [0.05, 0.1, 0.15, 0.2, 0.3]),
 }
@@ -480,7 +480,7 @@ for kind in (specks, "masked pixels"):
 
 # %% [markdown]
 # Now with your own eyes: the same eight test images under each kind of noise.
-# The filter shown is the best of the seven for that kind.
+# The filter shown is the best of the eight for that kind.
 
 
 # %%
