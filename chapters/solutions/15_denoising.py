@@ -129,13 +129,13 @@ class Residual(nn.Module):
 
 
 # %%
-few = train[: pick(quick=800, full=50_000)]
+few = train[: pick(quick=1_000, full=50_000)]
 
 
 def train_residual(spoil, loss=mse_loss, epochs=4):
     torch.manual_seed(0)
     model = Residual()
-    options = {"epochs": epochs, "batch_size": 32, "loss": loss}
+    options = {"epochs": epochs, "batch_size": 16, "loss": loss}
     fit(Spoilt(model, spoil), few, verbose=False, watch=0, **options)
     return model
 
