@@ -121,8 +121,8 @@ ladder(x, KINDS, credit)
 # %% [markdown]
 # Equal decibels do not look equal: at the same PSNR salt and pepper hides less
 # than Gaussian noise, for most of its pixels are intact. A quarter of the
-# pixels masked has a worse PSNR than either, and you know each image at once.
-# Keep that in mind whenever the PSNR decides.
+# pixels masked has a worse PSNR than either of the others at 0.2, and you know
+# the image at once. Keep that in mind whenever the PSNR decides.
 #
 # The page works with one strength of each kind:
 
@@ -591,9 +591,9 @@ plots.line_with_spread(
 # %% [markdown]
 # The network for 0.1 is at its best where it was made for. On a clean image it
 # does damage, and at 0.3 it falls behind the blind one, which pays little for
-# being ready for everything. The autoencoder's curve is flat: noise hardly
-# disturbs it, and nothing is ever sharp. When the noise is faint, the best
-# denoiser is none.
+# being ready for everything. PCA that measures keeps it close company. The
+# autoencoder's curve is flat: noise hardly disturbs it, and nothing is ever
+# sharp. When the noise is faint, the best denoiser is none.
 
 
 # %%
