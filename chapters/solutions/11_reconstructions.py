@@ -169,6 +169,7 @@ def patient_c(latent_dim=16, decay=0.0, noise=0.0, epochs=3, window=True):
     return train(model, x, epochs, decay=decay, noise=noise)
 
 
+# %%
 @cache
 def sickness_c(**change):
     """R² that remains when each image is given another image's code."""
