@@ -222,6 +222,15 @@ def test_readme_states_the_recorded_results_of_the_clinic(root):
     assert f"| one thread | {data['median_seconds']:.1f} s |" in readme(root)
 
 
+def test_readme_states_the_recorded_error_of_the_default_network(root):
+    runs = results.load("default_cifar10_200")["data"]["runs"]
+    (run,) = [run for run in runs if run["model"] == "ResidualAutoencoder"]
+    row = "| 200 | {mse:.5f} | {psnr:.1f} dB | {seconds:.0f} s |".format(**run)
+    assert row in readme(root)
+    (rival,) = [run for run in runs if run["model"] == "ArticleAutoencoder"]
+    assert 2 * run["mse"] < rival["mse"] and run["seconds"] < rival["seconds"]
+
+
 # --------------------------------------------------------------------- the Makefile
 
 
