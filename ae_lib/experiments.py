@@ -67,15 +67,14 @@ DEFAULT = Setting(ResidualAutoencoder, "as ae_lib.train trains it", {"epochs": 2
 def train_cifar10_200(seeds: tuple[int, ...]) -> None:
     """Train the article's network and the course's at 200 numbers, on all images.
 
-    The two take turns in one process, so that their seconds may be compared. Also
-    draws the picture of the README.
+    The two take turns in one process, so that their seconds may be compared.
     """
     train, test = load("cifar10", "train"), load("cifar10", "test")
     _compare((ARTICLE, OURS), train, test, seeds, "train_cifar10_200")
 
 
 def default_cifar10_200(seeds: tuple[int, ...]) -> None:
-    """Train what `python -m ae_lib.train` trains, the start as PCA included."""
+    """Train what `python -m ae_lib.train` trains; draw the picture of the README."""
     train, test = load("cifar10", "train"), load("cifar10", "test")
     path, model = _compare(
         (ARTICLE, DEFAULT), train, test, seeds, "default_cifar10_200"
