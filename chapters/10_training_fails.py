@@ -454,7 +454,7 @@ show(shown, lines=())
 # %% [markdown]
 # The loud networks begin *above* the mean image, come down to its line and
 # stay there for long. What they learn first is to be silent. The quiet ones
-# begin at the line; Adam leaves it at once, SGD after some forty steps. One
+# begin at the line; Adam leaves it at once, SGD some time later. One
 # layer, one factor, and the textbook cure works, with SGD as well.
 
 # %%
