@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ae_lib.doctor.clinic.heldback_second_fit import epochs
 from ae_lib.doctor.clinic.heldback_second_models import (
     DictVAE,
     SignalAE,
@@ -14,21 +15,9 @@ from ae_lib.doctor.clinic.heldback_second_models import (
     spots,
 )
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
-from ae_lib.doctor.clinic.measures import outputs, train
+from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import AE, adam, conv, conv_vae, dense, elbo, stack
 from ae_lib.doctor.clinic.program import healthy
-
-
-def epochs(case, count, steps, rest=None):
-    """Train epoch by epoch and return the history of both losses."""
-    history = {"train_loss": [], "val_loss": []}
-    for _ in range(count):
-        losses = train(case, steps)
-        history["train_loss"].append(sum(losses) / len(losses))
-        if rest is not None:
-            _, target, x_hat = outputs({**case, "eval_batches": [rest]})
-            history["val_loss"].append(float(F.mse_loss(x_hat, target)))
-    return history if rest is not None else {"train_loss": history["train_loss"]}
 
 
 def coded(d, k, act, hidden=96, last=nn.Sigmoid):
