@@ -184,7 +184,7 @@ def cells(folder: Path) -> tuple[Settings, list[tuple[dict, torch.nn.Module]]]:
     return settings, found
 
 
-def measure(found: list, train: Images, test: Images, limit: int = 2_000) -> dict:
+def measure(found: list, train: Images, test: Images, limit: int = 1_000) -> dict:
     """Measure the models of a sweep, PCA, the mean image and the codecs.
 
     Rates are those of the first `limit` test images, as they are and moved; tables and
@@ -253,7 +253,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--sweep", type=Path, required=True, help="a folder of ae_lib.sweep")
     add("--record", metavar="NAME", required=True)
-    add("--images", type=int, default=2_000, help="test images for the rates")
+    add("--images", type=int, default=1_000, help="test images for the rates")
     args = parser.parse_args(arguments)
     try:
         settings, found = cells(args.sweep)
