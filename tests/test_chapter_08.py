@@ -1,0 +1,89 @@
+"""Chapter 08 writes rounding and entropy out: they must be those of the library."""
+
+import ast
+
+import numpy as np
+import pytest
+import torch
+
+from ae_lib import coder, results
+
+DEFINED = ["by_size", "quantise", "entropy", "frontier", "quality", "cost_of"]
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    path = root / "chapters" / "08_bottleneck.py"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [n for n in tree.body if getattr(n, "name", "") in DEFINED]
+    assert [n.name for n in found] == DEFINED
+    names = {"torch": torch, "np": np}
+    exec(compile(ast.Module(found, []), str(path), "exec"), names)
+    return names
+
+
+@pytest.fixture(scope="module")
+def codes():
+    random = torch.Generator().manual_seed(0)
+    width = torch.linspace(0, 3, 40)
+    return torch.randn(2_000, 40, generator=random) * width
+
+
+def test_the_page_rounds_as_the_library_does(page, codes):
+    for step in (0.1, 0.7):
+        ours = page["quantise"](codes, step).numpy()
+        assert np.array_equal(ours, coder.quantise(codes, step))
+
+
+def test_the_entropy_of_the_page_is_what_the_coder_writes(page, codes):
+    symbols = coder.quantise(codes, 0.5)
+    tables = coder.Tables.fit(symbols)  # fitted to what is written: nothing is lost
+    bits = page["entropy"](torch.from_numpy(symbols))
+    assert tables.bits(symbols).mean() == pytest.approx(bits, rel=0.01)
+    written = np.mean([len(stream) for stream in coder.encode(symbols, tables)])
+    assert 0 < written - bits / 8 < 3
+
+
+def test_one_bit_more_for_half_the_step(page, codes):
+    wide = codes[:, 20:]
+    bits = [page["entropy"](page["quantise"](wide, step)) for step in (0.2, 0.1)]
+    assert (bits[1] - bits[0]) / 20 == pytest.approx(1, abs=0.1)
+
+
+def test_a_frontier_is_read_between_its_points(page):
+    pairs = [(100, 0.001), (10, 0.1), (50, 0.2), (1000, 0.00001), (20, 0.1)]
+    assert page["frontier"](pairs) == [(10, 0.1), (100, 0.001), (1000, 0.00001)]
+    assert page["quality"](pairs, 10) == pytest.approx(10)
+    assert page["quality"](pairs, 1000**0.5) == pytest.approx(20)
+    assert page["cost_of"](pairs, 20) == pytest.approx(1000**0.5)
+
+
+def test_sizes_come_in_order_whatever_the_order_of_the_rows(page):
+    rows = [{"latent_dim": k, "mse": k + seed} for seed in (0, 1) for k in (64, 10)]
+    sizes, values = page["by_size"](rows, "mse")
+    assert sizes == [10, 64]
+    assert values.tolist() == [[10, 64], [11, 65]]  # (seeds, sizes)
+
+
+def test_the_two_records_belong_together():
+    sweep, rate = map(results.load, ("sweep_cifar10", "rate_cifar10"))
+    cells, rows = sweep["data"]["cells"], rate["data"]["rows"]
+    errors = {(c["latent_dim"], c["seed"]): c["mse"] for c in cells}
+    ours = {(r["latent_dim"], r["seed"]) for r in rows if r["method"] == "network"}
+    linear = [r["latent_dim"] for r in rows if r["method"] == "PCA"]
+    assert ours == set(errors) and linear[:-1] == sorted({k for k, _ in errors})
+    assert sweep["provenance"]["source"] == rate["provenance"]["source"]
+    for row in rows:  # the first thousand test images are as hard as all of them
+        if row["method"] == "network":
+            all_ = errors[row["latent_dim"], row["seed"]]
+            assert row["as they are"] == pytest.approx(all_, rel=0.1)
+
+
+def test_the_picture_of_the_record_has_a_row_for_each_size():
+    from PIL import Image
+
+    cells = results.load("sweep_cifar10")["data"]["cells"]
+    path = results.folder() / "rate_cifar10.png"
+    with Image.open(path) as sheet:
+        assert sheet.size == (8 * 32, (1 + len({c["latent_dim"] for c in cells})) * 32)
+    assert path.stat().st_size <= 200_000
