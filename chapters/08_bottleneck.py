@@ -264,8 +264,9 @@ wave = (turn.cos() * down + turn.sin() * right) * (0.3 + fine / 8) + phase
 gratings = (0.5 + 0.4 * wave.sin())[:, None].expand(-1, 3, -1, -1)
 
 # %%
-odd = elsewhere(test)
-inputs = {"test images": x, "held-out class": x[test.labels == HELD]}
+odd = elsewhere(test[:300])
+inputs = {"test images": odd["as they are"]}
+inputs["held-out class"] = x[test.labels == HELD]
 inputs |= {"upside down": odd["upside down"], "digits": digits.unit()}
 inputs |= {"gratings": gratings, "pixels mixed": odd["pixels mixed"]}
 inputs["white noise"] = odd["white noise"]
@@ -297,7 +298,7 @@ for name, values in share.items():
 # NBVAL_CHECK_OUTPUT
 held, normal = share["held-out class"], share["test images"]
 claim("the held-out class costs no more, never seen", held[1] / held[0],
-      "<", 1.15)  # fmt: skip
+      "<", 1.25)  # fmt: skip
 claim("upside down costs no more", share["upside down"][1] / normal[1],
       "<", 1.15)  # fmt: skip
 claim("mixed pixels cost many times as much",
@@ -328,37 +329,46 @@ plots.line_with_spread(
 # %% [markdown]
 # They do. With 1000 numbers two thirds of the noise are gone: far from the
 # identity. Now a code that *is* overcomplete: each patch of 4×4 pixels becomes
-# 64 numbers, 4,096 for an image of 3,072. Chapter 11 follows such networks
-# through training; here it stands beside the code of 1000.
+# 64 numbers, which makes 4,096 for an image of 3,072. It could copy without
+# loss, and beside it stands one that does: 48 numbers a patch, the pixels
+# themselves. **Guess** how near the trained one comes to the copy.
 
 # %%
+from torch import nn
+
 torch.manual_seed(0)
-patches = torch.nn.Sequential(
-    torch.nn.Conv2d(3, 64, 4, stride=4),  # (B, 64, 8, 8): 4096 numbers
-    torch.nn.ConvTranspose2d(64, 3, 4, stride=4),  # (B, 3, 32, 32)
-)
+layers = nn.Conv2d(3, 64, 4, stride=4), nn.ConvTranspose2d(64, 3, 4, stride=4)
+patches = nn.Sequential(*layers)  # the code is (B, 64, 8, 8): 4096 numbers
 fit(patches, train, **(recipe | {"epochs": 8}))
-copies = {name: lost(patches, group) for name, group in inputs.items()}
-for name in ("test images", "pixels mixed", "white noise"):
-    print(f"{name:<13} lost: 4096 numbers {copies[name]:.2%}, "
-          f"1000 numbers {share[name][0]:.2%}")  # fmt: skip
+copier = nn.Sequential(nn.PixelUnshuffle(4), nn.PixelShuffle(4))
+
+# %%
+codes = {"1000": wide["with it"], "4096, trained": patches, "copy": copier}
+missing = {name: [lost(model, inputs[kind]) for kind in
+                  ("test images", "pixels mixed", "white noise")]
+           for name, model in codes.items()}  # fmt: skip
+print("lost            photographs   mixed   noise")
+for name, values in missing.items():
+    print(f"{name:<16}", *(f"{value:9.2%}" for value in values))
 
 # %% [markdown]
-# Worse on photographs, far better on rubbish: that is the mark of a copy. A
-# wide code is not one by itself; this code is cheap to copy with, because each
-# patch has more numbers than pixels. So do not ask how small the error is. Ask
-# whether it is as small where there is nothing to know.
+# With more numbers than pixels the trained network is no copy at all: it loses
+# more of the photographs than 1000 numbers do, and nearly all of the noise.
+# Gradient descent finds the large directions first, and the small ones, where
+# most of the noise lives, late or never. Chapter 11 watches that happen. So
+# neither the length of the code nor a small error tells a copy. The error
+# where there is nothing to know does.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 line = torch.tensor([k / pixels for k in sizes])
 over = (noise - line).abs().max()
 claim("recorded: noise comes back as k / 3072, nearly", over, "<", 0.03)
-ratio = copies["test images"] / normal[0]
-claim("4096 numbers: photographs lose more than with 1000", ratio, ">", 1.5)
-for name in ("pixels mixed", "white noise"):
-    ratio = copies[name] / share[name][0]
-    claim(f"{name}: they lose less", ratio, "<", 0.8)
+small, large_code, exact = missing.values()
+claim("the copy loses nothing, whatever it is shown", max(exact), "<", 1e-9)
+claim("4096 trained numbers lose more of photographs than 1000",
+      large_code[0] / small[0], ">", 3)  # fmt: skip
+claim("and most of the noise", large_code[2], ">", 0.75)
 
 # %% [markdown]
 # ## What a linear reader finds
@@ -427,8 +437,8 @@ for step in (0.1, 0.2, 0.4, 0.8, 1.6):
     symbols = quantise(z, step)
     bits, x_hat = entropy(symbols), pca.decode(step * symbols)
     used = (symbols != 0).float().mean()
-    print(f"step {step}: {bits / 8:5.0f} bytes  {psnr(mse(x, x_hat)):5.2f} dB  "
-          f"{used:4.0%} of the numbers are not 0")  # fmt: skip
+    print(f"step {step}: {bits / 8:4.0f} bytes, {psnr(mse(x, x_hat)):.1f} dB, "
+          f"{used:4.0%} of the numbers not 0")  # fmt: skip
 
 # %% [markdown]
 # As long as all numbers are in use, a doubled step saves each one bit. Soon
@@ -458,8 +468,8 @@ claim("what is read is what was written", (again != symbols).sum(), "~", 0,
       tol=0)  # fmt: skip
 claim("the coder keeps the promise of the entropy, nearly",
       written / promised, "~", 1.08, tol=0.1)  # fmt: skip
-claim("that is an eighth of 1000 float32 numbers, or less",
-      written / 4_000, "<", 1 / 8)  # fmt: skip
+claim("that is a twentieth of 1000 float32 numbers, or less",
+      written / 4_000, "<", 1 / 20)  # fmt: skip
 
 # %% [markdown]
 # Two of the bytes are the price of reading each image alone; the rest of the
