@@ -88,7 +88,7 @@ def encode(symbols: np.ndarray, tables: Tables) -> list[bytes]:
 
     The state of an image is a whole number; a value of share p makes it 1/p times as
     large, and what exceeds 22 bits is written out (Duda 2013; the variant is rANS).
-    Each image costs about two bytes more than `Tables.bits`: the state it ends with.
+    Each image costs two to three bytes more than `Tables.bits`: the state it ends with.
     Values outside of the tables raise ValueError; see `Tables.clip`.
     """
     if not np.array_equal(symbols, tables.clip(symbols)):

@@ -80,8 +80,7 @@ plots.line_with_spread(
 )
 
 # %% [markdown]
-# PCA's error falls by more than ten times. The network's hardly moves: from
-# some size on, more numbers bring it nothing. What limits it is no longer the
+# PCA's error falls by more than ten times, the network's by less than two. What limits it is no longer the
 # code but the training. Whoever compares 200 with 1000 on such a network
 # learns about the recipe, and calls it a property of the bottleneck.
 
@@ -226,6 +225,12 @@ all_gap = 1 - pca_rows[at[1000]]["train_mse"] / linear[0, at[1000]].item()
 print(f"PCA, few images {few_gap:.0%}, all images {all_gap:.1%}")
 print(f"network, all images {gaps[at[1000]]:.1%}")
 
+# %%
+# NBVAL_CHECK_OUTPUT
+claim("1000 components of few images: most of the error is gap", few_gap,
+      ">", 0.6)  # fmt: skip
+claim("1000 numbers of all images: little is", gaps[at[1000]], "<", 0.15)
+
 # %% [markdown]
 # The gap is a matter of how many images there are, not of the code: 1000
 # components of a few images fit those images, 1000 of fifty thousand fit
@@ -302,7 +307,7 @@ claim("the held-out class costs no more, never seen", held[1] / held[0],
 claim("upside down costs no more", share["upside down"][1] / normal[1],
       "<", 1.15)  # fmt: skip
 claim("mixed pixels cost many times as much",
-      share["pixels mixed"][1] / normal[1], ">", 10)  # fmt: skip
+      share["pixels mixed"][1] / normal[1], ">", 5)  # fmt: skip
 
 # %% [markdown]
 # So no: 1000 numbers generalise too widely, if anything. They are a description
@@ -389,17 +394,19 @@ plots.line_with_spread(
 )  # fmt: skip
 
 # %% [markdown]
-# Ten numbers hold about half of what can be had above chance. What comes after
-# the first hundred or two, all those decibels, tells a linear reader next to
-# nothing about the class.
+# Ten numbers hold most of what can be had above chance. The line peaks long
+# before the decibels do, and then it *falls*: 1000 numbers contain all that 200
+# do, but a reader with 10,000 labelled images is misled by the many small ones.
+# More in the code is not more for the reader. And training a network for
+# reconstruction has given the reader nothing that PCA did not.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 found = probes["network"].mean(0)
-late = found[at[1000]] - found[at[200]]
 claim("10 numbers are well above chance", found[0], ">", 0.2)
-claim("from 10 to 200 the probe gains", found[at[200]] - found[0], ">", 0.05)
-claim("from 200 to 1000 hardly anything", late, "<", 0.03)
+claim("the best size is better by", found.max() - found[0], ">", 0.03)
+late = found.max() - found[at[1000]]
+claim("1000 numbers are worse again by", late, ">", 0.02)
 apart = (probes["network"] - probes["PCA"]).abs().max()
 claim("the network's codes say as much as PCA's", apart, "<", 0.04)
 
@@ -472,7 +479,7 @@ claim("that is a twentieth of 1000 float32 numbers, or less",
       written / 4_000, "<", 1 / 20)  # fmt: skip
 
 # %% [markdown]
-# Two of the bytes are the price of reading each image alone; the rest of the
+# Two or three bytes are the price of reading each image alone; the rest of the
 # difference is that tables from training images do not quite fit test images.
 #
 # ## Against files: honest bytes
@@ -533,13 +540,14 @@ def frontier(pairs):
 def quality(pairs, cost):
     """Return the PSNR at so many bytes, between the points of a frontier."""
     costs, errors = map(np.log, zip(*frontier(pairs)))
-    return -10 * np.interp(np.log(cost), costs, errors) / np.log(10)
+    between = {"left": np.nan, "right": np.nan}  # and not beyond them
+    return -10 * np.interp(np.log(cost), costs, errors, **between) / np.log(10)
 
 
 # %%
 sets = {"as they are": points("as they are"), "moved": points("moved")}
 print("PSNR in dB, before and after the move")
-for cost in (60, 100, 200, 285):
+for cost in (70, 100, 200, 285):
     row = [f"{cost} bytes:"]
     for name in sets["moved"]:
         before, after = (quality(s[name], cost) for s in sets.values())
@@ -547,9 +555,10 @@ for cost in (60, 100, 200, 285):
     print(*row)
 
 # %% [markdown]
-# At 285 bytes, where JPEG's quality 75 lies, the move takes several decibels
-# from JPEG and a fraction of one from the others. That is flattery, in
-# decibels. From here on, only moved images. **Look for** where the lines
+# At 285 bytes, near JPEG's quality 75, the move takes several decibels from
+# JPEG: that much was flattery. It takes one or two from PCA and the network as
+# well, for they were fitted to photographs with the old blocks in place, and
+# little from WebP. From here on, only moved images. **Look for** the lines that
 # cross.
 
 # %%
@@ -574,24 +583,47 @@ def rate_figure(found, source):
 rate_figure(sets["moved"], record + ", moved by (3, 5) pixels")
 
 # %% [markdown]
-# Up to a few hundred bytes the network leads, PCA follows, and the codecs are
-# behind: they were made for all pictures, and for larger ones, while network
-# and PCA were fitted to photographs of just this kind and size.
+# Up to some hundred bytes the network leads by a fraction of a decibel, then it
+# and PCA are one line, and the codecs are a decibel behind: they were made for
+# all pictures, and for larger ones; network and PCA were fitted to photographs
+# of just this kind and size. And look at two codes of the record: 200 numbers
+# with a fine step, 1000 with a coarse one. **Which is cheaper?**
+
+# %%
+moved, point = sets["moved"], {}
+for row in net[: len(sizes)]:  # of the first seed
+    for p in row["rates"]["moved"]:
+        point[row["latent_dim"], p["step"]] = p
+for key in ((200, 0.1), (1000, 0.4)):
+    p = point[key]
+    print(f"{key[0]:4} numbers, step {key[1]}: {p['bytes']:.0f} bytes, "
+          f"{psnr(p['mse']):.1f} dB")  # fmt: skip
+
+# %% [markdown]
+# The longer code is the cheaper one, and the better. A bottleneck counted in
+# numbers is a convenience of programming; information is counted in bits.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-moved = sets["moved"]
-for cost in (60, 100):
-    ours, rival, *codecs = (quality(moved[name], cost) for name in moved)
-    claim(f"{cost} bytes: the network is ahead of PCA", ours - rival,
-          ">", 0.1, unit="dB")  # fmt: skip
-    claim(f"{cost} bytes: PCA of both codecs without headers",
-          rival - max(codecs), ">", 0.2, unit="dB")  # fmt: skip
+fine, coarse = point[200, 0.1], point[1000, 0.4]
+claim("1000 numbers, coarse: fewer bytes than 200, fine",
+      coarse["bytes"] / fine["bytes"], "<", 1)  # fmt: skip
+claim("and less error", coarse["mse"] / fine["mse"], "<", 1)
+ours, rival, jpeg, _ = (quality(moved[name], 60) for name in moved)
+claim("60 bytes: the network is ahead of PCA", ours - rival, ">", 0.1)
+for cost in (100, 200, 400):
+    _, rival, *codecs = (quality(moved[name], cost) for name in moved)
+    claim(f"{cost} bytes: PCA is ahead of both codecs, headers left out",
+          rival - max(codecs), ">", 0.3, unit="dB")  # fmt: skip
+
+# %%
+# NBVAL_CHECK_OUTPUT
 flattery = {name: quality(sets["as they are"][name], 285)
             - quality(moved[name], 285) for name in moved}  # fmt: skip
 claim("285 bytes: the move costs JPEG several decibels", flattery["JPEG"],
-      ">", 3, unit="dB")  # fmt: skip
-claim("and PCA under one and a half", flattery["PCA"], "<", 1.5, unit="dB")
+      ">", 4, unit="dB")  # fmt: skip
+claim("PCA less than two", flattery["PCA"], "<", 2, unit="dB")
+claim("and WebP less than one", flattery["WebP"], "<", 1, unit="dB")
 
 # %% [markdown]
 # ## Where JPEG and WebP win: other pictures, few pictures, every bit
@@ -628,7 +660,7 @@ def cheapest(method, db):
     found = []
     for row in [row for row in rows if row["method"] == method]:
         own = pairs(row["rates"]["moved"])
-        if quality(own, 10_000) > db:  # its best
+        if psnr(frontier(own)[-1][1]) > db:
             found.append((round(cost_of(own, db)), row["latent_dim"]))
     return min(found)
 
@@ -688,9 +720,9 @@ claim("in about half the bytes of the pixels", exact["bytes"] / pixels,
 # reader](#What-a-linear-reader-finds) has found nearly all of the class in the
 # first 200. In bytes, [the step sets the
 # price](#How-many-bytes-is-a-number?), not the length; [per
-# image](#Against-files:-honest-bytes) the network is ahead of PCA and PCA of
-# JPEG and WebP, once headers are left out and the JPEG copy may not flatter
-# them. And the codecs
+# image](#Against-files:-honest-bytes) the network is a little ahead of PCA, and
+# PCA of JPEG and WebP, once headers are left out and the JPEG copy may not
+# flatter them. And the codecs
 # [win](#Where-JPEG-and-WebP-win:-other-pictures,-few-pictures,-every-bit) on
 # other pictures, on fewer than tens of thousands, and where every bit counts.
 #
@@ -710,6 +742,18 @@ claim("in about half the bytes of the pixels", exact["bytes"] / pixels,
 
 # %% tags=["exercise"]
 # Exercise 08.1
+def components_for(variances, error, pixels):
+    """Return the smallest k, a whole number, with an error of at most `error`.
+
+    variances (D,) are those of all components, largest first.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("08.1", components_for)
 
 # %%
 exercises.progress("08")

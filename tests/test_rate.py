@@ -47,7 +47,7 @@ def test_streams_are_as_long_as_the_shares_say():
     tables = Tables.fit(seen[:4_000])
     new = tables.clip(seen[4_000:])
     over = np.array([len(s) for s in encode(new, tables)]) - tables.bits(new) / 8
-    assert over.min() > 0 and over.max() < 3.1
+    assert over.min() > 0 and over.max() < 4 and over.mean() < 3
     shares = [np.unique(unit, return_counts=True)[1] / len(new) for unit in new.T]
     entropy = sum(-(p * np.log2(p)).sum() for p in shares)
     assert tables.bits(new).mean() == pytest.approx(entropy, rel=0.02)
