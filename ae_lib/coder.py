@@ -116,7 +116,7 @@ def encode(symbols: np.ndarray, tables: Tables) -> list[bytes]:
 
 def decode(streams: Sequence[bytes], tables: Tables) -> np.ndarray:
     """Read the values (N, D) back; ValueError when a stream is damaged."""
-    longest = max(map(len, streams)) + 2
+    longest = max(3, *map(len, streams)) + 2
     padded = [np.frombuffer(s.ljust(longest, b"\0"), np.uint8) for s in streams]
     data, at = np.stack(padded).astype(np.int64), np.full(len(streams), 3)
     state = data[:, 0] << 16 | data[:, 1] << 8 | data[:, 2]

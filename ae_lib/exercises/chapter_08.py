@@ -1,4 +1,4 @@
-"""The check of chapter 08: an error in components of PCA."""
+"""The checks of chapter 08: an error in components of PCA, and what a value costs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ae_lib.exercises.judge import Wrong, expect, hint, number
+from ae_lib.exercises.judge import Wrong, compare, expect, hint, number
 
 
 @hint("2 for variances of 6, 3, 2 and 1 with 12 pixels, if the error is 0.25")
@@ -48,3 +48,44 @@ def _hold(got: object, right: int, variances: Tensor, error: float, pixels: int)
     if got == right - 1:
         raise Wrong(where + "that leaves a larger error than allowed; one more")
     raise Wrong(where + f"the smallest that will do is {right}")
+
+
+@hint("1.5 for shares of 1/2, 1/4 and 1/4, and 1.585 if the tables say 1/3 each")
+def check_2(bits_per_value: Callable[[Tensor, Tensor], float]) -> str:
+    """Hold bits_per_value(p, q) to the cross-entropy in bits, with zeros in p and q."""
+    random = torch.Generator().manual_seed(0)
+    p, q = torch.rand(2, 9, generator=random, dtype=torch.double) ** 2 + 0.01
+    p, q = p / p.sum(), q / q.sum()
+    got = number(bits_per_value(p.clone(), q.clone()), "the cost")
+    mistakes = {
+        "the shares that occur weigh, and the tables are in the logarithm; you have "
+        "it the other way round": -(q * p.log2()).sum(),
+        "that is the least that p allows; wrong tables cost more": -(
+            p * p.log2()
+        ).sum(),
+        "that is only what the wrong tables cost on top; all of it is asked": (
+            p * (p / q).log2()
+        ).sum(),
+        "bits have the logarithm to base 2, log2": -(p * q.log()).sum(),
+        "a cost is positive: the logarithm of a share is not": (p * q.log2()).sum(),
+        "you average over the values; each counts by its share, so sum up": -(
+            p * q.log2()
+        ).mean(),
+        "that is what the tables expect to pay; what occurs are the shares p": -(
+            q * q.log2()
+        ).sum(),
+    }
+    compare(torch.tensor(got), -(p * q.log2()).sum(), mistakes,
+            "for shares p and tables q this is not the mean number of bits")  # fmt: skip
+    never = torch.tensor([0.5, 0.5, 0.0])
+    for table in (torch.tensor([0.25, 0.5, 0.25]), torch.tensor([0.25, 0.75, 0.0])):
+        got = number(
+            bits_per_value(never.clone(), table), "with a share of 0, the cost"
+        )
+        right = -(never[:2] * table[:2].log2()).sum().item()
+        expect(
+            abs(got - right) < 1e-3,
+            f"a value that never occurs costs nothing: for p = 0.5, 0.5, 0 expected "
+            f"{right:.3f}, got {got:.3f}",
+        )
+    return "whoever writes by the tables of other images pays the difference"

@@ -44,6 +44,30 @@ exercises.check("08.1", components_for)
 # %% [markdown]
 # ## Exercise 2
 #
+# Each value costs $-\log_2 q$ bits and occurs with share $p$. `xlogy` is
+# $p \ln q$, and 0 where $p$ is 0, whatever $q$ says.
+
+
+# %% tags=["exercise"]
+# Exercise 08.2
+def bits_per_value(p, q):
+    """Return the mean bits of values with shares p by tables that say q.
+
+    p and q are (K,), and each sums to 1; either may hold zeros.
+    """
+    # --- solution
+    return -torch.special.xlogy(p, q).sum() / torch.log(torch.tensor(2.0))
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("08.2", bits_per_value)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # At equal bytes, one step for all is far better. The squared error adds up over
 # units, and a unit of small deviation needs no precision: below the step it is
 # 0 and costs nothing. Steps in proportion to deviations spend bits on numbers
@@ -90,7 +114,7 @@ claim("at 100 bytes one step for all is better", better, ">", 1, unit="dB")
 # (A perceptual loss would change the answer: JPEG has a step for each
 # frequency because the eye has.)
 #
-# ## Exercise 3
+# ## Exercise 4
 #
 # Deflate looks for repeated strings and has one table for all units. It does
 # not know that unit 1 is wide and unit 400 nearly always 0; the places repeat
@@ -117,7 +141,7 @@ claim("sorted by unit it needs less than by image", turned / zipped, "<", 1)
 # Sorted by unit, its table follows the units, and it comes nearer. But then no
 # image can be read alone.
 #
-# ## Exercise 4
+# ## Exercise 5
 #
 # 400 images span 399 directions around their mean. The error on them is zero
 # but for rounding; on other images it is not; and of white noise 399 in 3,072
