@@ -75,8 +75,9 @@ def check_2(bits_per_value: Callable[[Tensor, Tensor], float]) -> str:
             q * q.log2()
         ).sum(),
     }
-    compare(torch.tensor(got), -(p * q.log2()).sum(), mistakes,
-            "for shares p and tables q this is not the mean number of bits")  # fmt: skip
+    right = -(p * q.log2()).sum()
+    text = "for shares p and tables q this is not the mean number of bits"
+    compare(torch.tensor(got), right, mistakes, text)
     never = torch.tensor([0.5, 0.5, 0.0])
     for table in (torch.tensor([0.25, 0.5, 0.25]), torch.tensor([0.25, 0.75, 0.0])):
         got = number(

@@ -27,7 +27,8 @@ def of_the_kept(variances, error, pixels):
 
 def one_by_one(p, q):
     """Leave out what never occurs."""
-    return sum(-a * math.log2(b) for a, b in zip(p.tolist(), q.tolist()) if a > 0)
+    pairs = zip(p.tolist(), q.tolist(), strict=True)
+    return sum(-a * math.log2(b) for a, b in pairs if a > 0)
 
 
 def by_library(p, q):
