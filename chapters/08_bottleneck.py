@@ -805,6 +805,18 @@ exercises.check("08.1", components_for)
 
 # %% tags=["exercise"]
 # Exercise 08.2
+def bits_per_value(p, q):
+    """Return the mean bits of values with shares p by tables that say q.
+
+    p and q are (K,), and each sums to 1; either may hold zeros.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("08.2", bits_per_value)
 
 # %%
 exercises.progress("08")
