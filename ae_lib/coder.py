@@ -15,7 +15,7 @@ from torch import Tensor
 
 PRECISION = 14  # bits: the frequencies of a table sum to 2**14
 TOTAL = 1 << PRECISION
-MOST_VALUES = TOTAL // 4  # of one unit: finer steps than that are not for images
+MOST_VALUES = TOTAL // 2  # of one unit: finer steps than that are not for images
 
 
 def quantise(codes: Tensor, step: float) -> np.ndarray:

@@ -34,7 +34,7 @@ from ae_lib.features import extract, linear_probe
 from ae_lib.metrics import evaluate, mse, reconstruct
 from ae_lib.sweep import MEASURED, Settings, read_cell
 
-STEPS = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)  # in units of PCA's codes
+STEPS = tuple(round(0.025 * 2 ** (k / 2), 4) for k in range(13))  # for PCA's codes
 JPEG = (1, 5, 10, 15, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 95)  # qualities
 WEBP = (0, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95, 100)
 CODECS = {

@@ -15,7 +15,7 @@
 # - count a code in bytes that were written, and compare it with JPEG and WebP;
 # - notice when a baseline is flattered by the data.
 #
-# **Cost:** about 50 s on 2 CPU cores.
+# **Cost:** about 60 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -80,9 +80,10 @@ plots.line_with_spread(
 )
 
 # %% [markdown]
-# PCA's error falls by more than ten times, the network's by less than two. What limits it is no longer the
-# code but the training. Whoever compares 200 with 1000 on such a network
-# learns about the recipe, and calls it a property of the bottleneck.
+# PCA's error falls by more than ten times, the network's by less than two.
+# What limits it is no longer the code but the training. Whoever compares 200
+# with 1000 on such a network learns about the recipe, and calls it a property
+# of the bottleneck.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -152,8 +153,8 @@ figure.axes[0].axhline(0, color="0.35", linestyle=":")
 figure
 
 # %% [markdown]
-# What two epochs of training add to PCA is a fraction of a decibel, most in the
-# middle. The code's size decides far more than the network does.
+# What two epochs of training add to PCA is a fraction of a decibel, most in
+# the middle. The code's size decides far more than the network does.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -169,8 +170,8 @@ claim("no number of any code stands still", idle, "~", 0, tol=0)
 # %% [markdown]
 # ## The same images at every size
 #
-# Eight test images, and what the recorded networks make of them. **Before you
-# look:** from which row on do you stop seeing a difference to the first?
+# Beside the record lies a picture: eight test images, and below them what the
+# network of each size makes of them. Cut it into its tiles.
 
 # %%
 import numpy as np
@@ -181,6 +182,10 @@ tiles = torch.from_numpy(sheet.copy()).unflatten(0, (-1, 32))
 tiles = tiles.unflatten(2, (-1, 32))  # (rows, 32, 8, 32, 3)
 tiles = data.to_unit(tiles.permute(0, 2, 4, 1, 3))  # (rows, 8, 3, 32, 32)
 shown = {f"{k} numbers": tiles[1 + i] for i, k in enumerate(sizes)}
+
+# %% [markdown]
+# **Before you look:** from which row on will you stop seeing a difference to
+# the first?
 
 # %%
 plots.compare(tiles[0], shown, source=record)
@@ -318,8 +323,8 @@ claim("mixed pixels cost many times as much",
       share["pixels mixed"][1] / normal[1], ">", 5)  # fmt: skip
 
 # %% [markdown]
-# So no: if anything, 1000 numbers generalise too widely. They describe whatever
-# is smooth, and not ten classes of photographs.
+# So no: if anything, 1000 numbers generalise too widely. They describe
+# whatever is smooth, and not ten classes of photographs.
 #
 # ## Is a large code a copy?
 #
@@ -404,10 +409,11 @@ plots.line_with_spread(
 
 # %% [markdown]
 # Ten numbers hold most of what can be had above chance. The line peaks long
-# before the decibels do, and then it *falls*: 1000 numbers contain all that 200
-# do, and yet a reader that learns from 10,000 labelled images, names fewer;
-# the pixels themselves are worst. More in the code is not more for the reader.
-# And training for reconstruction has given it nothing that PCA did not.
+# before the decibels do, and then it *falls*: 1000 numbers contain all that
+# 200 do, and yet a reader that learns from 10,000 labelled images names
+# fewer; the pixels themselves are worst. More in the code is not more for the
+# reader. And training for reconstruction has given it nothing that PCA did
+# not.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -599,11 +605,11 @@ def rate_figure(found, source):
 rate_figure(sets["moved"], record + ", moved by (3, 5) pixels")
 
 # %% [markdown]
-# Up to some hundred bytes the network leads by a fraction of a decibel, then it
-# and PCA are one line, and the codecs are a decibel behind: they were made for
-# all pictures, and for larger ones; network and PCA were fitted to photographs
-# of just this kind and size. And look at two codes of the record: 200 numbers
-# with a fine step, 1000 with a coarse one. **Which is cheaper?**
+# The network leads PCA by up to half a decibel where bytes are few, and hardly
+# where they are many. The codecs lie a decibel or more below: they were made
+# for all pictures, and for larger ones; network and PCA were fitted to
+# photographs of just this kind and size. Now look at two codes of the record:
+# 200 numbers with a fine step, 1000 with a coarse one. **Which is cheaper?**
 
 # %%
 moved, point = sets["moved"], {}
@@ -634,8 +640,9 @@ for cost in (100, 200, 400):
           rival - max(codecs), ">", 0.3, unit="dB")  # fmt: skip
 
 # %% [markdown]
-# All this is without headers and tables. With them, at 25 dB: the codecs' whole
-# files, and our streams with a ten-thousandth of what all test images share.
+# All this is without headers and tables. With them, at 25 dB: the codecs'
+# whole files, and our streams with a ten-thousandth of what all test images
+# share.
 
 
 # %%
@@ -658,8 +665,8 @@ for name in moved:
           f"shared {cost_of(whole[name], 25):4.0f}")  # fmt: skip
 
 # %% [markdown]
-# Our side has paid less than a byte; WebP pays 30, and JPEG is buried under its
-# tables. (What our side has not paid yet is the decoder. Wait for it.)
+# Our side has paid less than a byte; WebP pays 30, and JPEG is buried under
+# its tables. (What our side has not paid yet is the decoder. Wait for it.)
 
 # %%
 # NBVAL_CHECK_OUTPUT

@@ -111,7 +111,7 @@ def images():
 def test_a_finer_step_costs_bytes_and_saves_error(images):
     train, test = images["train"], images["test"]
     pca = PCA.fit(train, 30)
-    steps = (0.005, 0.1, 1.0)
+    steps = (0.01, 0.1, 1.0)
     codes = pca.encode(train.unit())
     fine, middle, coarse = rate.curve(pca, codes, [test], steps)[0]
     assert fine["bytes"] > middle["bytes"] > coarse["bytes"]

@@ -68,10 +68,10 @@ exercises.check("08.2", bits_per_value)
 # %% [markdown]
 # ## Exercise 3
 #
-# At equal bytes, one step for all is far better. The squared error adds up over
-# units, and a unit of small deviation needs no precision: below the step it is
-# 0 and costs nothing. Steps in proportion to deviations spend bits on numbers
-# that hardly move the image.
+# At equal bytes, one step for all is far better. The squared error adds up
+# over units, and a unit of small deviation needs no precision: below the step
+# it is 0 and costs nothing. Steps in proportion to deviations spend bits on
+# numbers that hardly move the image.
 
 # %%
 from ae_lib.baselines import PCA
