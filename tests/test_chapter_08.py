@@ -87,3 +87,30 @@ def test_the_picture_of_the_record_has_a_row_for_each_size():
     with Image.open(path) as sheet:
         assert sheet.size == (8 * 32, (1 + len({c["latent_dim"] for c in cells})) * 32)
     assert path.stat().st_size <= 200_000
+
+
+def test_the_slider_shows_the_size_that_it_names(root):
+    import io
+
+    import ipywidgets
+    from PIL import Image
+
+    from ae_lib.explore import png
+
+    path = root / "chapters" / "08_bottleneck.py"
+    cells = path.read_text(encoding="utf-8").split("# %%")
+    (code,) = [cell for cell in cells if "SelectionSlider(" in cell]
+    sizes = [10, 64, 200]
+    tiles = torch.rand(4, 8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    names = {"torch": torch, "ipywidgets": ipywidgets, "png": png, "tiles": tiles}
+    names |= {"sizes": sizes, "at": {size: i for i, size in enumerate(sizes)}}
+    exec(compile(code, str(path), "exec"), names)
+    for size in (200, 10):
+        names["slider"].value = size
+        with Image.open(io.BytesIO(names["screen"].value)) as shown:
+            pixels = torch.from_numpy(np.asarray(shown).copy()).float() / 255
+        assert pixels.shape == (3 * 96, 768, 3)  # each pixel three times as large
+        first = pixels[1:288:3, 1:768:3].permute(2, 0, 1)[..., :32]  # (3, 96, 32)
+        x, x_hat = tiles[0, 0], tiles[1 + sizes.index(size), 0]
+        expected = torch.cat([x, x_hat, (3 * (x_hat - x).abs()).clamp(0, 1)], dim=1)
+        assert (first - expected).abs().max() < 0.003
