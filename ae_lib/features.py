@@ -119,6 +119,9 @@ def linear_probe(
     x, x_test = (train_features - mean) / std, (test_features - mean) / std
     if not (x.isfinite().all() and x_test.isfinite().all()):
         raise ValueError("features must be finite, got NaN or infinity")
+    if len(x) < x.shape[1]:  # the weights lie in the span of the rows: turn into it
+        basis = torch.linalg.qr(x.T.double()).Q  # (D, N)
+        x, x_test = x.double() @ basis, x_test.double() @ basis  # (N, N), (N_test, N)
     share = F.one_hot(train_labels).double().mean(dim=0)  # (classes,)
     y = F.one_hot(train_labels) - share  # (N, classes)
 

@@ -166,3 +166,14 @@ def test_test_labels_decide_nothing(monkeypatch):
         linear_probe(x, y, x_test, 0 * y_test),
     )
     assert together in each
+
+
+def test_probe_gives_wide_features_the_same_weights():
+    """Constant columns say nothing, but make the features wider than there are rows."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(360, 40, generator=random)
+    labels = (x[:, 0] + torch.randn(360, generator=random)).sign().clamp(0).long()
+    wide = torch.cat([x, torch.ones(360, 100)], dim=1)  # (360, 140), 60 rows to learn
+    narrow = linear_probe(x[:60], labels[:60], x[60:], labels[60:])
+    assert linear_probe(wide[:60], labels[:60], wide[60:], labels[60:]) == narrow
+    assert 0.5 < narrow < 0.95

@@ -1,0 +1,672 @@
+# %% [markdown]
+# # 14 · Features for downstream models
+#
+# You have fifty thousand photographs and labels for a hundred of them. Train
+# an autoencoder on all the photographs, so the promise goes, and give its
+# codes to a classifier instead of the pixels: sixty-four numbers that "capture
+# the essential features". How many more images will it name correctly than
+# with sixty-four numbers of PCA?
+#
+# **You will be able to**
+#
+# - test a code as features, with few labels and many, against rivals that cost
+#   nothing;
+# - say which readers care about the scale of a code, and cure them;
+# - find out whether an encoder suffers from being trained on other images;
+# - say what a low reconstruction error promises about features, and what not;
+# - work through the usual list of cures, knowing what each of them gave here.
+#
+# **Cost:** about 60 s on 2 CPU cores.
+
+# %%
+# Set-up, the same in every chapter; on Colab it also fetches the library.
+import importlib.util, subprocess, sys
+
+if importlib.util.find_spec("ae_lib") is None:
+    url = "git+https://github.com/convolutional-autoencoders/course"
+    pip = "pip install -q --no-deps torchmetrics lightning-utilities".split()
+    subprocess.run([sys.executable, "-m", *pip, url], check=True)
+import torch
+
+from ae_lib import claim, data, pick, plots
+
+# %% [markdown]
+# ## Four rivals
+#
+# The training images serve twice. The encoders see half of them *without*
+# labels; the classifiers see some of them *with* labels. Test images are only
+# counted. Whatever a classifier has to choose, it chooses on its own labelled
+# images.
+
+# %%
+train = data.load("cifar10", limit=pick(quick=6_000, full=50_000))
+test = data.load("cifar10", "test", limit=pick(quick=2_000, full=10_000))
+seeds = (0, 1, 2)
+print(train, test, sep="\n")
+
+# %% [markdown]
+# The autoencoder of chapter 04 with 64 numbers, three times, each from other
+# first weights. Beside it the same network *untrained*: its weights are those
+# it was drawn with, and only its batch normalisation has seen images, so that
+# its numbers have a sensible size.
+
+# %%
+from ae_lib.models import ConvAutoencoder
+from ae_lib.training import fit
+
+
+def new_network(seed, latent_dim=64):
+    torch.manual_seed(seed)
+    return ConvAutoencoder(latent_dim)
+
+
+# %%
+def untrained_network(seed, images):
+    model = new_network(seed)
+    with torch.no_grad():
+        for pixels in images.pixels[:2_000].split(100):
+            model.train()(data.to_unit(pixels))  # moves means and variances
+    return model.eval()
+
+
+# %%
+unlabelled = train[: pick(quick=3_000, full=50_000)]
+trained = [new_network(seed) for seed in seeds]
+for seed, model in zip(seeds, trained):
+    fit(model, unlabelled, epochs=2, batch_size=50, seed=seed, verbose=False)
+untrained = [untrained_network(seed, unlabelled) for seed in seeds]
+
+# %% [markdown]
+# PCA with 64 numbers is the sceptic's method: one line, no training, the best
+# linear code there is. The pixels themselves are the sceptic's other question.
+# Every rival becomes a table of numbers, a row for each image.
+
+# %%
+from ae_lib.baselines import PCA
+from ae_lib.features import extract
+from torch import nn
+
+pca = PCA.fit(unlabelled, 64)
+encoders = {
+    "pixels, 3,072": [nn.Flatten()],
+    "PCA, 64": [pca.encode],
+    "untrained, 64": [model.encode for model in untrained],
+    "autoencoder, 64": [model.encode for model in trained],
+}
+
+# %%
+features = {
+    name: [(extract(e, train), extract(e, test)) for e in group]
+    for name, group in encoders.items()
+}  # (N, D), (N_test, D)
+
+# %% [markdown]
+# ## Few labels
+#
+# Ten, fifty or a hundred images of each class get their label. A small draw
+# is part of the larger one, and there are three draws; run number 1 has draw 1
+# and network 1. So the spread below holds both kinds of luck, that of the
+# images and that of the first weights.
+
+
+# %%
+def few(labels, n, seed):
+    """Return the rows of n images of each class, drawn by seed."""
+    random = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=random)
+    rows = [order[labels[order] == c][:n] for c in labels.unique()]
+    return torch.cat(rows)
+
+
+# %%
+per_class = (10, 50, 100)
+draws = [[few(train.labels, n, seed) for n in per_class] for seed in seeds]
+
+# %% [markdown]
+# The reader is the linear probe of chapter 01, which chooses its penalty on a
+# fifth of the labelled images. It standardises its features; what that is
+# worth comes later.
+
+# %%
+from ae_lib.features import linear_probe
+
+
+def probe(f, rows, f_test):
+    return linear_probe(f[rows], train.labels[rows], f_test, test.labels)
+
+
+# %%
+named = {}
+for name, pairs in features.items():
+    pairs = pairs * (len(seeds) // len(pairs))  # pixels and PCA have no seed
+    named[name] = [
+        [probe(f, rows, f_test) for rows in draw]
+        for draw, (f, f_test) in zip(draws, pairs)
+    ]
+
+# %% [markdown]
+# And a competitor who uses only the labelled images, but all the way down:
+# `SmallVGG` of chapter 01, trained with the labels. Few images it sees often,
+# many it sees at least twice. It gets no other help, no augmentation for one.
+
+# %%
+from ae_lib.features import SmallVGG, train_classifier
+
+
+def supervised(rows, seed):
+    torch.manual_seed(seed)
+    network = SmallVGG()
+    epochs = max(2, 3_000 // len(rows))
+    train_classifier(network, train[rows], epochs=epochs, seed=seed)
+    answers = extract(network, test).argmax(dim=1)
+    return (answers == test.labels).float().mean().item()
+
+
+# %%
+named["with labels only"] = [
+    [supervised(rows, seed) for rows in draw]
+    for seed, draw in zip(seeds, draws)
+]
+
+# %% [markdown]
+# **Guess before you look:** who leads with ten labels per class? How many
+# points (hundredths of the test images) lie between the autoencoder and PCA?
+
+# %%
+plots.line_with_spread(
+    per_class,
+    named,
+    "labelled images of each class",
+    "share of test images named correctly",
+    xlog=True,
+    source=test.source,
+)
+
+# %% [markdown]
+# With ten labels per class luck decides: look at the width of the bands before
+# you read the order of the lines. With a hundred the autoencoder does not
+# stand out: it is within a few points of PCA, of the network that has learned
+# nothing, and of the pixels themselves. (The classes of the stand-in are
+# outlines in random colours. Nothing that was made for pixels finds them.)
+#
+# And with many labels? Five hundred of each class are most of the images that
+# the quick budget has, so that draws would hardly differ: one draw, and the
+# seeds of the networks.
+
+# %%
+many = few(train.labels, 500, 0)
+plenty = {
+    name: [probe(f, many, f_test) for f, f_test in pairs]
+    for name, pairs in features.items()
+}
+plenty["with labels only"] = [supervised(many, seed) for seed in seeds[:2]]
+
+# %% [markdown]
+# **Guess:** who leads now, and by how much?
+
+# %%
+plots.bars(plenty, "share of test images named correctly", source=test.source)
+
+# %% [markdown]
+# The network that was told what to look for leaves all of them behind, after
+# seeing each image just a few times. Labels are worth more than features.
+
+# %%
+scores = {name: torch.tensor(runs) for name, runs in named.items()}  # (3, 3)
+mean = {name: runs.mean(dim=0) for name, runs in scores.items()}  # (3,)
+pixels, linear, chance, learned, told = scores
+
+# %%
+# NBVAL_CHECK_OUTPUT
+for name, rival in (("PCA", linear), ("the untrained encoder", chance)):
+    lead = (mean[learned] - mean[rival])[2]
+    claim(f"100 labels: few points ahead of {name}", lead, "<", 0.08)
+lead = (mean[learned] - mean[pixels])[2]
+claim("100 labels: few points ahead of the pixels", lead, "<", 0.05)
+others = max(max(plenty[name]) for name in features)
+lead = min(plenty[told]) - others
+claim("500 labels: each network told beats all codes", lead, ">", 0.02)
+
+# %% [markdown]
+# So much for the headline. The usual advice has an answer ready: scale the
+# codes, change the classifier, look at your data, train longer. Each of the
+# four is made into an experiment below.
+#
+# ## Scale
+#
+# "Remember to scale the features." A code has no scale of its own. Multiply
+# each of its numbers by a factor and let the decoder divide by it: the
+# reconstruction is the same. Here the factors run from 1/128 to 128; they are
+# powers of two, so that nothing is rounded.
+
+# %%
+from copy import deepcopy
+
+factors = 2.0 ** torch.linspace(-7, 7, 64).round()
+stretched = deepcopy(trained[0])
+with torch.no_grad():
+    stretched.bottleneck.weight.mul_(factors[:, None])  # (64, 4096)
+    stretched.bottleneck.bias.mul_(factors)
+    stretched.decoder.stack[0].weight.div_(factors)  # (4096, 64)
+    x = test[:500].unit()
+    drift = (stretched(x) - trained[0](x)).abs().max().item()
+print(f"largest change of a pixel: {drift:g}")
+
+# %% [markdown]
+# So the loss cannot tell the two codes apart, and nothing in training asks for
+# the tidy one. Their readers can. Four of them, all on a hundred labels per
+# class: the vote of the ten nearest neighbours, a support vector machine
+# (SVM), the vote after PCA has cut the code to 16 numbers, and our probe.
+
+# %%
+from sklearn.decomposition import PCA as Cut
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+# %%
+readers = {
+    "neighbours": KNeighborsClassifier(10),
+    "SVM": SVC(C=3),
+    "after PCA-16": make_pipeline(Cut(16), KNeighborsClassifier(10)),
+}
+
+
+# %%
+def read(reader, f, rows, f_test):
+    reader.fit(f[rows].numpy(), train.labels[rows].numpy())
+    return reader.score(f_test.numpy(), test.labels.numpy())
+
+
+# %% [markdown]
+# Scaling means: subtract the mean and divide by the deviation of the *labelled
+# training images*, test images included. The codes come in four states.
+
+
+# %%
+def standardised(f, rows, f_test):
+    mean, std = f[rows].mean(dim=0), f[rows].std(dim=0)
+    return (f - mean) / std, (f_test - mean) / std
+
+
+# %%
+hundred = [draw[2] for draw in draws]
+states = {}
+for name in ("PCA, 64", "autoencoder, 64"):
+    pairs = features[name] * (len(seeds) // len(features[name]))
+    long = [(f * factors, g * factors) for f, g in pairs]
+    for kind, some in (("", pairs), ("stretched ", long)):
+        states[kind + name] = some
+        states[kind + name + ", scaled"] = [
+            standardised(f, r, g) for r, (f, g) in zip(hundred, some)
+        ]
+
+# %%
+by_reader = {
+    reader: {
+        state: [
+            read(readers[reader], f, rows, g)
+            for rows, (f, g) in zip(hundred, pairs)
+        ]
+        for state, pairs in states.items()
+    }
+    for reader in readers
+}
+
+# %% [markdown]
+# The probe is a function of ours, and joins them on the same draws.
+
+# %%
+by_reader["linear probe"] = {
+    state: [probe(f, rows, g) for rows, (f, g) in zip(hundred, pairs)]
+    for state, pairs in states.items()
+}
+
+# %% [markdown]
+# The means of the three runs, in per cent. **Guess:** which rows change when
+# the code is stretched? Does scaling help a code that nobody has stretched?
+
+
+# %%
+def average(values):
+    return sum(values) / len(values)
+
+
+# %%
+print(" " * 33 + "  ".join(f"{name:>12}" for name in by_reader))
+for state in states:
+    cells = [f"{average(t[state]):12.1%}" for t in by_reader.values()]
+    print(f"{state:33}" + "  ".join(cells))
+
+# %% [markdown]
+# Now the vote of the neighbours once more, with its spread: the autoencoder's
+# code in its four states, then PCA's as it is and scaled. **Look** at the last
+# two before you believe that scaling is always safe.
+
+# %%
+vote = by_reader["neighbours"]
+order = ["autoencoder, 64", "autoencoder, 64, scaled"]
+order += [f"stretched {name}" for name in order]
+order += ["PCA, 64", "PCA, 64, scaled"]
+plots.bars(
+    {name: vote[name] for name in order},
+    "share of test images named correctly",
+    source=test.source,
+)
+
+# %% [markdown]
+# Stretching hurts whoever measures distance, and scaling brings all of it
+# back: for a stretched code the advice is right. For the code as training left
+# it, scaling changes next to nothing, since its numbers have similar sizes
+# anyway. And for PCA scaling is no courtesy: it blows the small components up
+# to the size of the large ones. The linear probe, which scales by itself, does
+# not notice any of it.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+name = "autoencoder, 64"
+claim("the reconstruction does not see the stretching", drift, "<", 1e-6)
+back = [
+    abs(a - b)
+    for t in by_reader.values()
+    for a, b in zip(t[f"{name}, scaled"], t[f"stretched {name}, scaled"])
+]
+claim("scaling undoes it, reader by reader", max(back), "<", 0.01)
+same = abs(average(vote[f"{name}, scaled"]) - average(vote[name]))
+claim("unstretched, scaling moves the vote by few points", same, "<", 0.04)
+probes = by_reader["linear probe"]
+seen = abs(average(probes[f"stretched {name}"]) - average(probes[name]))
+claim("the linear probe does not see it", seen, "<", 0.01)
+
+# %% [markdown]
+# ## Another reader
+#
+# "The problem may lie with the downstream model." Then a reader that bends
+# should find what a linear one misses. But give the same reader to PCA before
+# you thank the autoencoder. And try another place: the code is the narrowest
+# point of the network, and before it lie 4,096 numbers, here averaged from
+# 8×8 places to 4×4.
+
+
+# %%
+def maps(model):
+    def encode(x):
+        wide = model.encoder(x).view(-1, 64, 8, 8)  # (B, 64, 8, 8)
+        return nn.functional.avg_pool2d(wide, 2)  # (B, 64, 4, 4)
+
+    return encode
+
+
+places = {
+    "maps, trained": [maps(model) for model in trained],
+    "maps, untrained": [maps(model) for model in untrained],
+}
+
+# %%
+places = {
+    name: [(extract(e, train), extract(e, test)) for e in group]
+    for name, group in places.items()
+}  # (N, 1024), (N_test, 1024)
+
+# %% [markdown]
+# All with a hundred labels per class; the SVM reads both codes as they are.
+# **Guess** the order of the six.
+
+# %%
+svm = by_reader["SVM"]
+better = {
+    "code, linear": probes[name],
+    "code, SVM": svm[name],
+    "PCA, SVM": svm["PCA, 64"],
+    **{
+        f"{place}, linear": [
+            probe(f, rows, g) for rows, (f, g) in zip(hundred, pairs)
+        ]
+        for place, pairs in places.items()
+    },
+    told: scores[told][:, 2].tolist(),
+}
+plots.bars(better, "share of test images named correctly", source=test.source)
+
+# %% [markdown]
+# The bending reader finds more, and it finds as much in PCA's numbers: credit
+# to the reader. The maps in front of the bottleneck say something too, and
+# those of the untrained network nearly as much: credit to convolution.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+rival = average(better["code, SVM"]) - average(better["PCA, SVM"])
+claim("given the same SVM, the code leads PCA by little", rival, "<", 0.05)
+trained_maps, blind = (average(better[f"{n}, linear"]) for n in places)
+claim("training adds little to the maps", trained_maps - blind, "<", 0.06)
+
+# %% [markdown]
+# ## Other images
+#
+# "Make sure the autoencoder saw data like yours." Let the task be to tell the
+# last five classes apart, and train encoders on 1,000 images of four kinds:
+# those classes, the *other* five, handwritten digits, and pure noise. The
+# labels are those of the last five classes, all that there are.
+
+# %%
+task, task_test = train[train.labels >= 5], test[test.labels >= 5]
+digits = data.load("mnist", limit=1_000)
+framed = nn.functional.pad(digits.pixels, (2, 2, 2, 2))  # (N, 1, 32, 32)
+random = torch.Generator().manual_seed(0)
+noise = torch.randint(0, 256, (1_000, 3, 32, 32), generator=random)
+
+# %%
+kinds = {
+    "the same classes": task.pixels[:1_000],
+    "the other classes": train[train.labels < 5].pixels[:1_000],
+    "digits": framed.expand(-1, 3, -1, -1).contiguous(),
+    "noise": noise.byte(),
+}
+
+# %% [markdown]
+# Each encoder is judged twice on the task's images: by its reconstructions and
+# by what a linear probe reads in its code.
+
+# %%
+from ae_lib.metrics import mse, reconstruct
+
+
+def judge(model, images, unseen):
+    """Return the error on unseen images, and the share named correctly."""
+    f, g = extract(model.encode, images), extract(model.encode, unseen)
+    share = linear_probe(f, images.labels, g, unseen.labels)
+    return mse(unseen, reconstruct(model, unseen)), share
+
+
+# %%
+judged = {}
+for kind, pixels in kinds.items():
+    judged[kind] = []
+    for seed in seeds[:2]:
+        model = new_network(seed)
+        fit(model, pixels, epochs=2, batch_size=50, seed=seed, verbose=False)
+        judged[kind].append(judge(model, task, task_test))
+
+
+blind = [
+    judge(untrained_network(seed, task), task, task_test)[1] for seed in seeds
+]
+
+# %%
+from ae_lib.plots.style import PALETTE, picture, styled
+
+
+@styled
+def two_judges(groups, source, level=None):
+    axes = picture(7.5, 4, source).add_subplot(xscale="log")
+    axes.set(xlabel="test MSE", ylabel="share named correctly")
+    for colour, (name, pairs) in zip(PALETTE, groups.items()):
+        axes.plot(*zip(*pairs), "o", color=colour, alpha=0.8, label=name)
+    if level is not None:
+        axes.axhline(level, color="0.5", linestyle=":")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    return axes.figure
+
+
+# %% [markdown]
+# Two judges: reconstruction error to the right, names upwards. The untrained
+# network has no decoder worth the name; its names are the grey line. Blind
+# guessing names a fifth. **Guess:** how far does "digits" fall?
+
+# %%
+two_judges(judged, test.source, average(blind))
+
+# %% [markdown]
+# The judges disagree. Trained on other images, the network reconstructs worse,
+# many times worse after noise. Its features lose much less, and half of the
+# classes are as good a school as the other half. "Representative data" is good
+# advice for reconstructions. For features of this kind there was little to
+# lose: the untrained network is not far away.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+error = {k: average([e for e, _ in runs]) for k, runs in judged.items()}
+share = {k: average([s for _, s in runs]) for k, runs in judged.items()}
+same, other, digit, grain = kinds
+claim(
+    "digits: the error more than doubles", error[digit] / error[same], ">", 2
+)
+claim(
+    "the other classes cost few points", share[same] - share[other], "<", 0.04
+)
+claim("even digits cost under a tenth", share[same] - share[digit], "<", 0.1)
+
+# %% [markdown]
+# ## Does a lower error mean better features?
+#
+# "Is the reconstruction loss low? If not, the codes will not be meaningful."
+# This is testable. Codes of three sizes, each network looked at four times
+# while it trains: after 256 images, and after one, two and four epochs.
+
+# %%
+sizes = (8, 32, 128)
+some = train[:1_000]
+
+
+def stages(seed, latent_dim):
+    model = new_network(seed, latent_dim)
+    for images, epochs in ((some[:256], 1), (some, 1), (some, 1), (some, 2)):
+        fit(model, images, epochs=epochs, batch_size=50, verbose=False)
+        yield judge(model, some, test)
+
+
+runs = {k: [list(stages(s, k)) for s in (0, 1)] for k in sizes}
+
+# %%
+groups = {f"{k} numbers": sum(runs[k], []) for k in sizes}
+largest = PCA.fit(some, max(sizes))
+groups["PCA"] = [judge(largest.truncate(k), some, test) for k in sizes]
+
+# %% [markdown]
+# **Guess** two correlations between error and share: over all the points, and
+# along the training of one network. PCA with as many numbers is drawn too.
+
+# %%
+two_judges(groups, test.source)
+
+
+# %% [markdown]
+# Over all points the lower error goes with the better features, mostly because
+# a longer code is better at both. Along one training, at a fixed size, the
+# error falls a long way, and the features follow a little or not at all.
+
+
+# %%
+def correlation(pairs):
+    error, share = torch.tensor(pairs).T
+    return torch.corrcoef(torch.stack([error.log(), share]))[0, 1].item()
+
+
+# %%
+over_all = correlation(sum((sum(runs[k], []) for k in sizes), []))
+print(f"over all points {over_all:.2f}")
+for k in sizes:
+    along = [f"{correlation(run):.2f}" for run in runs[k]]
+    print(f"{k:4} numbers, along the training of each:", *along)
+
+# %%
+# NBVAL_CHECK_OUTPUT
+first, last = zip(*[(run[0], run[-1]) for k in sizes for run in runs[k]])
+fell = average([a[0] / b[0] for a, b in zip(first, last)])
+rose = average([b[1] - a[1] for a, b in zip(first, last)])
+claim("training lowers the error by a third or more", fell, ">", 1.5)
+claim("and gains the features under ten points", rose, "<", 0.1)
+early = average([run[0][1] for run in runs[128]])
+late = average([run[-1][1] for run in runs[8]])
+claim("128 numbers, hardly trained, name as much as 8", early - late, ">", 0)
+
+# %% [markdown]
+# ## The list of cures, with what they gave
+#
+# | the advice | the experiment | here |
+# |---|---|---|
+# | train until the error is low | [four looks at one training](#Does-a-lower-error-mean-better-features?) | error falls far, features follow little |
+# | another size of code | the same, three sizes | longer is better at both; so is PCA |
+# | scale the features | [stretched, then scaled](#Scale) | cures a stretched code completely; no gain for an even one |
+# | another downstream model | [an SVM](#Another-reader) | helps, and helps PCA as much |
+# | representative data | [four kinds of images](#Other-images) | decides over the error, much less over the features |
+# | do not overfit the reconstruction | exercise 2 | see there |
+# | more labels, used all the way down | [the supervised network](#Few-labels) | the one cure that changes the picture |
+#
+# ## What we saw
+#
+# An autoencoder's code is a summary of the pixels, and [as features](#Few-labels)
+# it is worth about as much as PCA's summary of the same length. That is no
+# accident of one classifier. The loss asks for pixels; what moves many pixels
+# fills the code, and the class of a photograph moves few. The common advice is
+# right about [scale](#Scale), for readers that measure distance. It is half
+# right about [reconstruction error](#Does-a-lower-error-mean-better-features?)
+# and about [the data](#Other-images): both decide how well images come back.
+# If you have labels, [train with them](#Few-labels). If you have none, compare
+# with PCA and with the untrained network before you believe in features.
+#
+# What this page does not show: networks a hundred times larger, trained for
+# days with a loss that hides parts of the image (masked autoencoders). Those
+# do learn features, once they are trained further on labels.
+#
+# ## Exercises
+#
+# 1. **Turned and stretched.** Multiply the codes by a random orthogonal matrix
+#    and *then* stretch them. The decoder could undo that too. Does scaling
+#    still bring the vote of the neighbours back? Find a linear map, computed
+#    from the labelled codes alone, that makes the vote independent of any such
+#    turning and stretching. You have succeeded when the vote is the same for
+#    both codes, and can say what it costs.
+# 2. **Overfitted.** Train one network on 100 images for 30 epochs and one on
+#    1,000 images for 3 epochs: as many steps. Compare the error on their own
+#    training images, on test images, and the probe. You have succeeded when
+#    you can say which of the three numbers warns you, and of what.
+# 3. **A warm start.** Put a linear layer on the autoencoder's encoder and
+#    train *everything* with 50 labels per class. Compare with the same network
+#    from random weights, at equal epochs, over several draws. Is that a better
+#    use of the autoencoder than its frozen code? You have succeeded when you
+#    can give the difference with its spread.
+#
+# Solutions: [solutions/14_downstream.ipynb](solutions/14_downstream.ipynb).
+#
+# ## Further reading
+#
+# - A. Coates, H. Lee, A. Y. Ng, [An analysis of single-layer networks in
+#   unsupervised feature
+#   learning](https://proceedings.mlr.press/v15/coates11a.html), AISTATS 2011.
+#   Patches, whitening and k-means on CIFAR-10: a simple baseline that beat
+#   deep ones.
+# - R. Balestriero, Y. LeCun, [Learning by reconstruction produces uninformative
+#   features for perception](https://arxiv.org/abs/2402.11337), ICML 2024. Why:
+#   what moves pixels and what names things lie in different directions.
+# - D. Erhan et al., [Why does unsupervised pre-training help deep
+#   learning?](https://jmlr.org/papers/v11/erhan10a.html), JMLR 2010. The case
+#   in favour, from the days when it did.
+# - A. Oliver et al., [Realistic evaluation of deep semi-supervised learning
+#   algorithms](https://arxiv.org/abs/1804.09170), NeurIPS 2018. How to compare
+#   with few labels, and how small validation sets deceive.
+# - G. Alain, Y. Bengio, [Understanding intermediate layers using linear
+#   classifier probes](https://arxiv.org/abs/1610.01644), 2016.
+# - K. He et al., [Masked autoencoders are scalable vision
+#   learners](https://arxiv.org/abs/2111.06377), CVPR 2022. Look at the
+#   distance between their linear probe and their fine-tuning.

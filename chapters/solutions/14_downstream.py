@@ -1,0 +1,231 @@
+# %% [markdown]
+# # 14 · Features for downstream models: solutions
+#
+# Each exercise ends in claims, so that you can compare more than the code.
+
+# %%
+# Set-up, the same in every chapter; on Colab it also fetches the library.
+import importlib.util, subprocess, sys
+
+if importlib.util.find_spec("ae_lib") is None:
+    url = "git+https://github.com/convolutional-autoencoders/course"
+    pip = "pip install -q --no-deps torchmetrics lightning-utilities".split()
+    subprocess.run([sys.executable, "-m", *pip, url], check=True)
+import torch
+
+from ae_lib import claim, data, pick, plots
+
+# %% [markdown]
+# A smaller data set than in the chapter does for all three.
+
+# %%
+from ae_lib.features import extract, linear_probe, train_classifier
+from ae_lib.metrics import mse, reconstruct
+from ae_lib.models import ConvAutoencoder
+from ae_lib.training import fit
+
+train = data.load("cifar10", limit=pick(quick=2_500, full=50_000))
+test = data.load("cifar10", "test", limit=1_000)
+seeds = (0, 1)
+
+
+def new_network(seed):
+    torch.manual_seed(seed)
+    return ConvAutoencoder(latent_dim=64)
+
+
+def few(labels, n, seed):
+    random = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=random)
+    rows = [order[labels[order] == c][:n] for c in labels.unique()]
+    return torch.cat(rows)
+
+
+def average(values):
+    return sum(values) / len(values)
+
+
+# %%
+usual = [new_network(seed) for seed in seeds]
+for seed, model in zip(seeds, usual):
+    fit(
+        model, train[:1_000], epochs=3, batch_size=50, seed=seed,
+        verbose=False,
+    )  # fmt: skip
+codes = [(extract(m.encode, train), extract(m.encode, test)) for m in usual]
+
+# %% [markdown]
+# ## Exercise 1
+#
+# After the turn each new number is a mixture of all the old ones, and then
+# some mixtures are made large and some small. Scaling makes the *mixtures*
+# equally large, which is another code than the one before.
+#
+# The remedy is *whitening*: turn to the principal axes of the labelled codes,
+# and divide each by its deviation. With $C = V \Lambda V^\top$ the covariance,
+# $z \mapsto (z - \mu) V \Lambda^{-1/2}$. Whatever invertible matrix came
+# before, the result is the same but for a turn, and a turn keeps distances.
+
+# %%
+from sklearn.neighbors import KNeighborsClassifier
+
+random = torch.Generator().manual_seed(0)
+turn = torch.linalg.qr(torch.randn(64, 64, generator=random)).Q
+change = (turn * 10 ** torch.linspace(-1, 1, 64)).double()  # (64, 64)
+
+
+def scaled(f, f_test):
+    mean, std = f.mean(dim=0), f.std(dim=0)
+    return (f - mean) / std, (f_test - mean) / std
+
+
+def whitened(f, f_test):
+    variance, axes = torch.linalg.eigh(torch.cov(f.T))
+    matrix = axes / variance.sqrt()  # (64, 64)
+    return (f - f.mean(dim=0)) @ matrix, (f_test - f.mean(dim=0)) @ matrix
+
+
+# %%
+def vote(prepare, change=None):
+    shares = []
+    for seed, (f, f_test) in zip(seeds, codes):
+        rows = few(train.labels, 100, seed)
+        f, f_test = f[rows].double(), f_test.double()  # (1000, 64)
+        if change is not None:
+            f, f_test = f @ change, f_test @ change
+        f, f_test = prepare(f, f_test)
+        reader = KNeighborsClassifier(10).fit(f, train.labels[rows])
+        shares.append(reader.score(f_test, test.labels))
+    return shares
+
+
+votes = {
+    "code": vote(lambda *pair: pair),
+    "scaled": vote(scaled),
+    "whitened": vote(whitened),
+    "turned and stretched": vote(lambda *pair: pair, change),
+    "the same, scaled": vote(scaled, change),
+    "the same, whitened": vote(whitened, change),
+}
+
+# %% [markdown]
+# Compare the second bar with the fifth, and the third with the last.
+
+# %%
+plots.bars(votes, "share of test images named correctly", source=test.source)
+
+# %% [markdown]
+# Scaling does not bring the turned code back; whitening makes no difference
+# between the two, up to a tie or two among neighbours. It has its price: the
+# directions in which the code hardly moves count as much as the others, and
+# where they hold nothing but noise the vote gets worse.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+mean = {name: average(shares) for name, shares in votes.items()}
+lost = mean["scaled"] - mean["the same, scaled"]
+claim("scaled, the turned code names less", lost, ">", 0)
+apart = abs(mean["whitened"] - mean["the same, whitened"])
+claim("whitened, both name the same", apart, "<", 0.005)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# 100 images for 30 epochs are 60 steps in batches of 50; so are 1,000 images
+# for 3 epochs, and that network we have already.
+
+# %%
+narrow = [new_network(seed) for seed in seeds]
+for seed, model in zip(seeds, narrow):
+    fit(
+        model, train[:100], epochs=30, batch_size=50, seed=seed,
+        verbose=False,
+    )  # fmt: skip
+
+
+def three_numbers(model, own):
+    f, f_test = extract(model.encode, train), extract(model.encode, test)
+    return (
+        mse(own, reconstruct(model, own)),
+        mse(test, reconstruct(model, test)),
+        linear_probe(f, train.labels, f_test, test.labels),
+    )
+
+
+rows = {
+    "100 images": [three_numbers(m, train[:100]) for m in narrow],
+    "1,000 images": [three_numbers(m, train[:1_000]) for m in usual],
+}
+
+# %%
+print("                 own MSE   test MSE   probe")
+for name, values in rows.items():
+    own, other, share = map(average, zip(*values))
+    print(f"{name:15}  {own:.4f}    {other:.4f}     {share:.1%}")
+
+# %% [markdown]
+# The gap between the first two columns warns of overfitting. A low training
+# error alone would have recommended the wrong network. The probe hardly moves:
+# overfitted reconstruction, and features about as good as before. It is a
+# third case in which error and features go separate ways.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+own, other, share = (average(v) for v in zip(*rows["100 images"]))
+own_2, other_2, share_2 = (average(v) for v in zip(*rows["1,000 images"]))
+claim("100 images: the gap in error is wide", other / own, ">", 1.5)
+claim("1,000 images: it is narrow", other_2 / own_2, "<", 1.2)
+claim("the test error is higher with 100", other / other_2, ">", 1.1)
+claim("the features lose few points", share_2 - share, "<", 0.06)
+
+# %% [markdown]
+# ## Exercise 3
+#
+# Both networks are the encoder, the bottleneck and a linear layer on top;
+# `train_classifier` moves everything. The copy keeps the autoencoder as it is.
+
+# %%
+from copy import deepcopy
+
+from torch import nn
+
+
+def fine_tuned(model, rows, seed):
+    torch.manual_seed(seed)
+    model = deepcopy(model)
+    network = nn.Sequential(model.encoder, model.bottleneck, nn.Linear(64, 10))
+    train_classifier(network, train[rows], epochs=8, seed=seed)
+    answers = extract(network, test).argmax(dim=1)
+    return (answers == test.labels).float().mean().item()
+
+
+draws = [few(train.labels, 50, seed) for seed in seeds]
+starts = {
+    "frozen code, probe": [
+        linear_probe(f[rows], train.labels[rows], g, test.labels)
+        for rows, (f, g) in zip(draws, codes)
+    ],
+    "warm start": [
+        fine_tuned(usual[s], rows, s) for s, rows in zip(seeds, draws)
+    ],
+    "from random weights": [
+        fine_tuned(new_network(s), rows, s) for s, rows in zip(seeds, draws)
+    ],
+}
+
+# %% [markdown]
+# Two draws, two networks. Compare the second bar with the third.
+
+# %%
+plots.bars(starts, "share of test images named correctly", source=test.source)
+
+# %% [markdown]
+# A difference smaller than the black lines is no difference. Over these draws
+# the warm start is no worse than the cold one, and it is not the rescue
+# either: with 50 labels per class all three stay in the same region.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+frozen, warm, cold = map(average, starts.values())
+claim("a warm start costs nothing", warm - cold, ">", -0.03)
+claim("and it does not change the picture", abs(warm - frozen), "<", 0.12)
