@@ -102,6 +102,20 @@ def extract(encode: Callable[[Tensor], Tensor], images: Images) -> Tensor:
     return torch.cat(rows)
 
 
+def few(labels: Tensor, n: int, seed: int) -> Tensor:
+    """Draw n rows of each class by seed, class after class: (classes * n,).
+
+    Fewer are part of more: the 10 of a class are the first of its 50. A class that has
+    fewer than n raises ValueError.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    rows = [order[labels[order] == c][:n] for c in labels.unique()]
+    if min(map(len, rows)) < n:
+        raise ValueError(f"{n} of each class asked for, one has {min(map(len, rows))}")
+    return torch.cat(rows)
+
+
 def linear_probe(
     train_features: Tensor,
     train_labels: Tensor,
