@@ -5,15 +5,17 @@ import ast
 import pytest
 import torch
 
-from ae_lib import data
+from torch.optim.swa_utils import update_bn
+
+from ae_lib import data, features
 from ae_lib.models import ConvAutoencoder
 from ae_lib.plots.style import PALETTE, picture, styled
 
 NAMES = ["new_network", "untrained_network", "few", "two_judges"]
 
 
-def definitions(root, folder=""):
-    path = root / "chapters" / folder / "14_downstream.py"
+def definitions(root):
+    path = root / "chapters" / "14_downstream.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return {n.name: n for n in tree.body if getattr(n, "name", "") in NAMES}
 
@@ -23,25 +25,17 @@ def page(root):
     found = definitions(root)
     assert list(found) == NAMES
     names = {"torch": torch, "data": data, "ConvAutoencoder": ConvAutoencoder}
+    names |= {"update_bn": update_bn}
     names |= {"PALETTE": PALETTE, "picture": picture, "styled": styled}
     exec(compile(ast.Module(list(found.values()), []), "page", "exec"), names)
     return names
 
 
-def test_the_solutions_draw_as_the_chapter_does(root):
-    here, there = definitions(root), definitions(root, "solutions")
-    bodies = [ast.unparse(node) for node in here["few"].body[1:]]
-    assert bodies == [ast.unparse(node) for node in there["few"].body]
-
-
-def test_a_small_draw_is_part_of_a_larger_one(page):
+def test_the_page_draws_as_the_library_does(page):
     labels = torch.arange(600) % 10
-    small, large = page["few"](labels, 5, 1), page["few"](labels, 20, 1)
-    assert (labels[small].bincount() == 5).all()
-    assert (labels[large].bincount() == 20).all()
-    assert len(large.unique()) == 200
-    assert set(small.tolist()) < set(large.tolist())
-    assert set(page["few"](labels, 5, 2).tolist()) != set(small.tolist())
+    for n, seed in (5, 1), (20, 1), (60, 2):
+        expected = features.few(labels, n, seed)
+        assert torch.equal(page["few"](labels, n, seed), expected)
 
 
 def test_the_untrained_network_has_the_weights_it_was_drawn_with(page):
@@ -54,12 +48,17 @@ def test_the_untrained_network_has_the_weights_it_was_drawn_with(page):
     assert not torch.equal(*means)
 
 
-def test_the_figure_shows_each_run_as_a_dot(page):
-    groups = {"a": [(0.01, 0.3), (0.02, 0.4)], "b": [(0.1, 0.2)]}
+def test_the_figure_joins_the_points_of_a_run(page):
+    groups = {
+        "a": [[(0.02, 0.4), (0.01, 0.3)], [(0.03, 0.35)]],
+        "b": [[(0.1, 0.2)]],
+    }
     axes = page["two_judges"](groups, "drawn here", 0.25).axes[0]
     assert axes.get_xscale() == "log"
-    lines = {line.get_label(): line for line in axes.get_lines()}
-    assert list(lines["a"].get_xdata()) == [0.01, 0.02]
-    assert list(lines["b"].get_ydata()) == [0.2]
-    assert [t.get_text() for t in axes.get_legend().get_texts()] == ["a", "b"]
-    assert 0.25 in axes.get_lines()[-1].get_ydata()
+    first, second, other, level = axes.get_lines()
+    assert list(first.get_xdata()) == [0.02, 0.01]
+    assert list(second.get_ydata()) == [0.35]
+    assert first.get_color() == second.get_color() != other.get_color()
+    legend = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert legend == ["a", "b", "untrained"]
+    assert set(level.get_ydata()) == {0.25}

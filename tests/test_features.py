@@ -211,7 +211,7 @@ def test_probe_answers_in_row_space_as_in_feature_space(monkeypatch, n, penalty)
     )  # (N, 180): what the rows do not span counts for nothing
     expected = primal(wide, y, wide_test, y_test, penalty)
     assert linear_probe(wide, y, wide_test, y_test) == expected
-    assert 0.4 < expected < 0.9
+    assert 0.35 < expected < 0.9  # a third is a blind guess
 
 
 def test_probe_chooses_in_row_space_as_in_feature_space():
