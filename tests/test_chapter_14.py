@@ -4,7 +4,6 @@ import ast
 
 import pytest
 import torch
-
 from torch.optim.swa_utils import update_bn
 
 from ae_lib import data, features
