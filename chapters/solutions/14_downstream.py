@@ -252,9 +252,10 @@ starts = {
 plots.bars(starts, "share of test images named correctly", source=test.source)
 
 # %% [markdown]
-# A difference smaller than the black lines is no difference: the warm start and
-# the cold one end alike. Both are ahead of the frozen code, so the gain comes
-# from training with the labels all the way down, and not from where it begins.
+# A difference smaller than the black lines is no difference: the warm start
+# and the cold one end alike. Both are ahead of the frozen code, so the gain
+# comes from training with the labels all the way down, and not from where it
+# begins.
 
 # %%
 # NBVAL_CHECK_OUTPUT
