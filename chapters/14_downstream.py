@@ -16,7 +16,7 @@
 # - say what a low reconstruction error promises about features, and what not;
 # - work through the usual list of cures, knowing what each of them gave here.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 70 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -202,8 +202,8 @@ plots.line_with_spread(
 )
 
 # %% [markdown]
-# Who has only the labels is ahead of all that was learned without them, with a
-# hundred labels of each class by a wide margin. The other four lie close
+# Who has only the labels is ahead of all that was learned without them, from
+# fifty labels on by a wide margin. The other four lie close
 # together, and their order is not the same for photographs and for the drawn
 # shapes of the stand-in. The autoencoder stays within a few points of PCA, of
 # the pixels, and of the network that has learned nothing. With ten labels look
@@ -510,23 +510,24 @@ plots.bars(better, "share of test images named correctly", source=test.source)
 # %% [markdown]
 # The bending reader finds more, and it finds as much in PCA's numbers: credit
 # to the reader. The maps in front of the bottleneck are read better than the
-# code, by the same linear probe, so this is the first cure worth having: *do
-# not read at the narrowest point*. (The count of numbers is not the reason:
-# the pixels are three times as many.) But the maps of the untrained network
-# are nearly as good, on photographs quite as good: credit to convolution.
+# code, by the same linear probe: *do not read at the narrowest point* is the
+# first cure worth having. (The count of numbers is not the reason: the pixels
+# are three times as many.) But the maps of the untrained network do it too, on
+# photographs no worse than the trained ones: credit to convolution. And look
+# at the single dots. Where runs lie so far apart, a page with one seed could
+# have told you either story.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 rival = average(better["code, SVM"]) - average(better["PCA, SVM"])
-pixel_share = average(better["pixels, linear"])
 claim("given the same SVM, the code leads PCA by little", rival, "<", 0.05)
 bends = average(better["code, SVM"]) - average(better["code, linear"])
 claim("the bending reader finds more in the code", bends, ">", 0.01)
 taught, untaught = map(average, at_maps.values())
-wider = taught - average(better["code, linear"])
-claim("the maps are read better than the code", wider, ">", 0.02)
-claim("and better than the pixels", taught - pixel_share, ">", 0.01)
-claim("training adds little to the maps", taught - untaught, "<", 0.07)
+for thing in ("code", "pixels"):
+    lead = untaught - average(better[f"{thing}, linear"])
+    claim(f"untrained maps are read better than the {thing}", lead, ">", 0.03)
+claim("training adds little to the maps", taught - untaught, "<", 0.08)
 
 # %% [markdown]
 # ## Other images
@@ -584,6 +585,10 @@ def two_judges(groups, source, level=None):
             axes.plot(*zip(*run), "o-", color=colour, lw=1, label=label)
     if level is not None:
         axes.axhline(level, color="0.5", linestyle=":", label="untrained")
+    limits, ticks = axes.get_xlim(), (0.003, 0.01, 0.03, 0.1)
+    axes.set_xticks(ticks, ticks)
+    axes.set_xlim(limits)
+    axes.minorticks_off()
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     return axes.figure
 
@@ -812,9 +817,10 @@ claim("the features have lost few points or none", lost, "<", 0.04)
 #   learning](https://proceedings.mlr.press/v15/coates11a.html), AISTATS 2011.
 #   Patches, whitening and k-means on CIFAR-10: a simple baseline that beat
 #   deep ones.
-# - R. Balestriero, Y. LeCun, [Learning by reconstruction produces uninformative
-#   features for perception](https://arxiv.org/abs/2402.11337), ICML 2024. Why:
-#   what moves pixels and what names things lie in different directions.
+# - R. Balestriero, Y. LeCun, [Learning by reconstruction produces
+#   uninformative features for perception](https://arxiv.org/abs/2402.11337),
+#   ICML 2024. Why: what moves pixels and what names things lie in different
+#   directions.
 # - D. Erhan et al., [Why does unsupervised pre-training help deep
 #   learning?](https://jmlr.org/papers/v11/erhan10a.html), JMLR 2010. The case
 #   in favour, from the days when it did.
