@@ -514,7 +514,7 @@ plots.bars(better, "share of test images named correctly", source=test.source)
 # first cure worth having. (The count of numbers is not the reason: the pixels
 # are three times as many.) But the maps of the untrained network do it too, on
 # photographs no worse than the trained ones: credit to convolution. And look
-# at the single dots. Where runs lie so far apart, a page with one seed could
+# at the single dots: where runs lie far apart, a page with one seed could
 # have told you either story.
 
 # %%
