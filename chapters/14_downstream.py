@@ -203,11 +203,11 @@ plots.line_with_spread(
 
 # %% [markdown]
 # Who has only the labels is ahead of all that was learned without them, from
-# fifty labels on by a wide margin. The other four lie close
-# together, and their order is not the same for photographs and for the drawn
-# shapes of the stand-in. The autoencoder stays within a few points of PCA, of
-# the pixels, and of the network that has learned nothing. With ten labels look
-# at the width of the bands first: there a draw is worth several points.
+# fifty labels on by a wide margin. The other four lie close together, and
+# their order is not the same for photographs and for the drawn shapes of the
+# stand-in. With a hundred labels the autoencoder is within a few points of
+# PCA, of the pixels, and of the network that has learned nothing. With ten,
+# look at the width of the bands first: there a draw is worth several points.
 #
 # (The classes of the stand-in are outlines in random colours. Nothing that was
 # made for pixels finds them; blind guessing names a tenth.)
@@ -336,7 +336,7 @@ from sklearn.svm import SVC
 # %%
 readers = {
     "neighbours": KNeighborsClassifier(10),
-    "SVM": SVC(C=3),
+    "SVM": SVC(C=3),  # a Gaussian kernel, as wide as the codes need
     "after PCA-16": make_pipeline(Cut(16), KNeighborsClassifier(10)),
 }
 
@@ -349,7 +349,8 @@ def read(reader, f, rows, f_test):
 
 # %% [markdown]
 # Scaling means: subtract the mean and divide by the deviation of the *labelled
-# training images*, test images included. The codes come in four states.
+# training images*. Test images are scaled by these numbers too, never by their
+# own. The codes come in four states.
 
 
 # %%
@@ -425,12 +426,12 @@ plots.bars(
 
 # %% [markdown]
 # Stretching hurts whoever measures distance, and scaling brings all of it
-# back: for a stretched code the advice is right. As training left it, the code
-# gains little, since its numbers have similar sizes anyway. For PCA scaling is
-# no courtesy but a decision: it makes the small components as large as the
-# large ones. On photographs the vote loses by that. On the stand-in it gains,
-# because there the largest components hold the random colours. The linear
-# probe, which scales by itself, does not notice any of it.
+# back: for a stretched code the advice is right. With the code as training left
+# it, the vote gains little: its numbers have similar sizes anyway. For PCA
+# scaling is no courtesy but a decision: it makes the small components as large
+# as the large ones. On photographs the vote loses by that, on the stand-in it
+# gains; so try both, and choose on held-back labels. The linear probe, which
+# scales by itself, does not notice any of it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -763,7 +764,7 @@ claim("the features have lost few points or none", lost, "<", 0.04)
 # | more images | [a record with all of them](#More-images) | an error below PCA's, names as before |
 # | scale the features | [stretched, then scaled](#Scale) | cures a stretched code completely; an even one gains little |
 # | another downstream model | [an SVM](#Another-reader) | helps, and helps PCA as much |
-# | another place to read | [maps before the bottleneck](#Another-reader) | helps most, trained or not |
+# | another place to read | [maps before the bottleneck](#Another-reader) | helps more, trained or not |
 # | representative data | [three kinds of images](#Other-images) | decides over the error, much less over the features |
 # | do not overfit the reconstruction | [100 images by heart](#Learned-by-heart) | the error suffers, the features do not |
 # | train with the labels, all the way down | [the supervised network](#Few-labels) | the one cure that changes the picture |
@@ -781,8 +782,10 @@ claim("the features have lost few points or none", lost, "<", 0.04)
 #
 # What to do if your features do not help: [read before the
 # bottleneck](#Another-reader), try a reader that bends, scale for it. If you
-# have labels, even a few, [train with them](#Few-labels). And compare with PCA
-# and with the untrained network before you believe in features.
+# have labels, even a few, [train with them](#Few-labels); the labels of other
+# people help too, in the features of a network that was trained with them, as
+# in chapter 01. And compare with PCA and with the untrained network before you
+# believe in features.
 #
 # What this page does not show: networks a hundred times larger, trained for
 # days with a loss that hides parts of the image (masked autoencoders). Those

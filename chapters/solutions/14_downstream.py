@@ -139,8 +139,8 @@ claim("whitened: they agree", apart, "<", 0.01)
 
 # %% [markdown]
 # Its price: directions in which the code hardly moves count as much as the
-# others. On photographs they hold little but noise, and the vote gets worse.
-# On the stand-in they hold the outlines, and it gets better.
+# others. On photographs the vote gets worse by that; on the stand-in, with its
+# loud random colours, it gets better.
 #
 # ## Exercise 2
 #
