@@ -426,12 +426,12 @@ plots.bars(
 
 # %% [markdown]
 # Stretching hurts whoever measures distance, and scaling brings all of it
-# back: for a stretched code the advice is right. With the code as training left
-# it, the vote gains little: its numbers have similar sizes anyway. For PCA
-# scaling is no courtesy but a decision: it makes the small components as large
-# as the large ones. On photographs the vote loses by that, on the stand-in it
-# gains; so try both, and choose on held-back labels. The linear probe, which
-# scales by itself, does not notice any of it.
+# back: for a stretched code the advice is right. With the code as training
+# left it, the vote gains little: its numbers have similar sizes anyway. For
+# PCA scaling is no courtesy but a decision: it makes the small components as
+# large as the large ones. On photographs the vote loses by that, on the
+# stand-in it gains; so try both, and choose on held-back labels. The linear
+# probe, which scales by itself, does not notice any of it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -629,9 +629,9 @@ claim("trained on digits: hardly better than untrained", gain, "<", 0.05)
 # ## Does a lower error mean better features?
 #
 # "Is the reconstruction loss low? If not, the codes will not be meaningful."
-# This is testable. Codes of three sizes, each network looked at three times:
-# before its training, after one epoch and after two. All are read with the
-# same hundred labels per class.
+# This is testable. Codes of three sizes (two networks of 64, one each of 8 and
+# 256), each network looked at three times: before its training, after one
+# epoch and after two. All are read with the same hundred labels per class.
 
 
 # %%
@@ -667,12 +667,12 @@ groups = {f"{size} numbers": group for size, group in runs.items()}
 two_judges(groups | {"PCA": [by_pca]}, test.source)
 
 # %% [markdown]
-# Read each line from right to left, as training goes. The first epoch lowers
-# the error a long way, and on photographs the features gain a few points by
-# it. The second lowers the error again, by a good part, and the features stay
-# where they are. The lowest error of all has PCA with 256 numbers. It names
-# fewer images than the network at the far right with as many, which has
-# learned nothing and reconstructs nothing.
+# Read each network's line from right to left, as training goes. The first
+# epoch lowers the error a long way, and on photographs the features gain a few
+# points by it. The second lowers the error again, by a good part, and the
+# features stay where they are. The lowest error of all has PCA with 256
+# numbers. It names fewer images than the network at the far right with as
+# many, which has learned nothing and reconstructs nothing.
 
 
 # %%
