@@ -7,6 +7,7 @@ python -m ae_lib.experiments                 list them
 from __future__ import annotations
 
 import argparse
+import copy
 import multiprocessing
 import sys
 import time
@@ -15,11 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch.optim.swa_utils import update_bn
 
 from ae_lib import posted, results
 from ae_lib.atomic import write_atomically
 from ae_lib.baselines import PCA, MeanImage
 from ae_lib.data import Images, load, to_unit
+from ae_lib.features import extract, few, linear_probe
 from ae_lib.metrics import evaluate, mse, reconstruct
 from ae_lib.models import (
     ArticleAutoencoder,
@@ -172,6 +175,34 @@ def _posted_run(job) -> dict:
     return {"variant": name, "seed": seed, "record": record}
 
 
+def features_cifar10_64(seeds: tuple[int, ...]) -> None:
+    """Train the course's network at 64 numbers on all images, and read its code.
+
+    Each seed draws the first weights, the order, and 10, 50, 100 and 500 images of
+    each class whose labels a linear probe is given; it is judged on all test images.
+    """
+    train, test = load("cifar10", "train"), load("cifar10", "test")
+    pca, runs = PCA.fit(train, 64), []
+    for seed in seeds:
+        torch.manual_seed(seed)
+        model = ConvAutoencoder(64)
+        start = copy.deepcopy(model)
+        update_bn(to_unit(train.pixels[:2_000]).split(500), start)
+        fit(model, train, epochs=2, seed=seed, verbose=False)
+        rivals = {"PCA": pca, "untrained": start.eval(), "autoencoder": model}
+        for name, rival in rivals.items():
+            g, shares = extract(rival.encode, test), {}
+            for n in (10, 50, 100, 500):
+                own = train[few(train.labels, n, seed)]
+                f = extract(rival.encode, own)
+                shares[n] = linear_probe(f, own.labels, g, test.labels)
+            error = mse(test, reconstruct(rival, test))
+            runs.append({"model": name, "seed": seed, "mse": error, "shares": shares})
+            print(runs[-1], flush=True)
+    data = {"runs": runs, "epochs": 2, "train_images": len(train)}
+    results.save("features_cifar10_64", data, source=test.source, seeds=seeds)
+
+
 EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
     function.__name__: function
     for function in (
@@ -179,6 +210,7 @@ EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
         default_cifar10_200,
         longer_cifar10_200,
         posted_program,
+        features_cifar10_64,
     )
 }
 

@@ -102,6 +102,20 @@ def extract(encode: Callable[[Tensor], Tensor], images: Images) -> Tensor:
     return torch.cat(rows)
 
 
+def few(labels: Tensor, n: int, seed: int) -> Tensor:
+    """Draw n rows of each class by seed, class after class: (classes * n,).
+
+    Fewer are part of more: the 10 of a class are the first of its 50. A class that has
+    fewer than n raises ValueError.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(labels), generator=generator)
+    rows = [order[labels[order] == c][:n] for c in labels.unique()]
+    if min(map(len, rows)) < n:
+        raise ValueError(f"{n} of each class asked for, one has {min(map(len, rows))}")
+    return torch.cat(rows)
+
+
 def linear_probe(
     train_features: Tensor,
     train_labels: Tensor,
@@ -119,6 +133,9 @@ def linear_probe(
     x, x_test = (train_features - mean) / std, (test_features - mean) / std
     if not (x.isfinite().all() and x_test.isfinite().all()):
         raise ValueError("features must be finite, got NaN or infinity")
+    if len(x) < x.shape[1]:  # the weights lie in the span of the rows: turn into it
+        basis = torch.linalg.qr(x.T.double()).Q  # (D, N)
+        x, x_test = x.double() @ basis, x_test.double() @ basis  # (N, N), (N_test, N)
     share = F.one_hot(train_labels).double().mean(dim=0)  # (classes,)
     y = F.one_hot(train_labels) - share  # (N, classes)
 

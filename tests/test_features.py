@@ -12,6 +12,7 @@ from ae_lib.data import load
 from ae_lib.features import (
     SmallVGG,
     extract,
+    few,
     linear_probe,
     local_vgg16,
     train_classifier,
@@ -87,6 +88,24 @@ def test_pretrained_weights_are_found_and_never_fetched(tmp_path, monkeypatch):
     torch.save(stored.state_dict(), tmp_path / "data" / name)
     loaded = local_vgg16()
     assert torch.equal(loaded.weight, stored.weight) and not loaded.training
+
+
+# ------------------------------------------------------------------- drawing few labels
+
+
+def test_a_small_draw_is_part_of_a_larger_one():
+    labels = torch.arange(600) % 10
+    small, large = few(labels, 5, 1), few(labels, 20, 1)
+    assert (labels[small].bincount() == 5).all()
+    assert (labels[large].bincount() == 20).all()
+    assert len(large.unique()) == 200
+    assert set(small.tolist()) < set(large.tolist())
+    assert set(few(labels, 5, 2).tolist()) != set(small.tolist())
+
+
+def test_a_draw_of_more_than_there_are_is_refused():
+    with pytest.raises(ValueError, match="8 of each class asked for, one has 7"):
+        few(torch.tensor([3] * 9 + [5] * 7), 8, 0)
 
 
 # ---------------------------------------------------------------------------- the probe
@@ -166,3 +185,41 @@ def test_test_labels_decide_nothing(monkeypatch):
         linear_probe(x, y, x_test, 0 * y_test),
     )
     assert together in each
+
+
+def primal(x, y, x_test, y_test, penalty):
+    """Do what the probe does, by the equations for all D weights, however many."""
+    x_test, x = (x_test - x.mean(0)) / x.std(0), (x - x.mean(0)) / x.std(0)
+    target = nn.functional.one_hot(y).double()
+    share = target.mean(0)
+    matrix = x.T @ x + penalty * len(x) * torch.eye(x.shape[1])
+    w = torch.linalg.solve(matrix, x.T @ (target - share))  # (D, classes)
+    return ((x_test @ w + share).argmax(1) == y_test).double().mean().item()
+
+
+@pytest.mark.parametrize("n", [60, 179, 180, 250])
+@pytest.mark.parametrize("penalty", features.PENALTIES)
+def test_probe_answers_in_row_space_as_in_feature_space(monkeypatch, n, penalty):
+    """With fewer images than features it solves for one weight per image instead."""
+    monkeypatch.setattr(features, "PENALTIES", (penalty,))
+    generator = torch.Generator().manual_seed(0)
+    mix = torch.randn(8, 180, generator=generator).double()
+    (x, y), (x_test, y_test) = blobs(n, 0), blobs(2_000, 1)
+    wide, wide_test = (
+        part.double() @ mix + torch.randn(len(part), 180, generator=generator)
+        for part in (x, x_test)
+    )  # (N, 180): what the rows do not span counts for nothing
+    expected = primal(wide, y, wide_test, y_test, penalty)
+    assert linear_probe(wide, y, wide_test, y_test) == expected
+    assert 0.35 < expected < 0.9  # a third is a blind guess
+
+
+def test_probe_chooses_in_row_space_as_in_feature_space():
+    """Columns that never change weigh nothing, but make features wider than rows."""
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(360, 40, generator=random)
+    labels = (x[:, 0] + torch.randn(360, generator=random)).sign().clamp(0).long()
+    wide = torch.cat([x, torch.ones(360, 100)], dim=1)  # (360, 140), 60 rows to learn
+    narrow = linear_probe(x[:60], labels[:60], x[60:], labels[60:])
+    assert linear_probe(wide[:60], labels[:60], wide[60:], labels[60:]) == narrow
+    assert 0.5 < narrow < 0.95
