@@ -59,7 +59,7 @@ def trained(seed=0, epochs=3):
 
 
 networks = [trained(seed) for seed in range(3)]
-pca_512 = PCA.fit(train[: pick(quick=1_500, full=20_000)], 512)
+pca_512 = PCA.fit(train[:1_500], 512)
 pca = pca_512.truncate(64)
 
 # %% [markdown]
@@ -101,8 +101,8 @@ plots.reconstructions(
 
 # %% [markdown]
 # The card, which the network has never seen, comes back far better than the
-# normal image, and so does the blurred one. Only the shuffled image is as bad
-# as the theory wants it.
+# normal image, and so does the blurred one. The vivid card, in the wrong
+# colour, and the shuffled image are as bad as the theory wants them.
 #
 # ## A score, and how good it is
 #
@@ -146,7 +146,7 @@ found = by_kind(errors)
 # %%
 figure = plots.bars(found, "AUROC of the error", source=source)
 figure.axes[0].axhline(0.5, color="0.35", linestyle=":")
-figure.axes[0].set_ylim(0, 1)
+figure.axes[0].set_ylim(-0.03, 1.05)
 figure
 
 # %% [markdown]
@@ -179,12 +179,15 @@ for epochs, net in lengths.items():
     e = error(net, test)
     vivid[epochs] = auroc(e, error(net, odd["vivid"]))
     quality = psnr(e.mean().item())
-    print(f"{epochs} epochs {quality:.1f} dB, vivid cards {vivid[epochs]:.2f}")
+    print(
+        f"epochs: {epochs}  {quality:.1f} dB  vivid cards {vivid[epochs]:.2f}"
+    )
 
 # %% [markdown]
-# The better it reconstructs, the fewer it finds. The course's other dial is
-# `latent_dim`, and for PCA all lengths cost one fit. **Look for** lines that
-# fall, and for the one that a coin would draw.
+# The better it reconstructs, the fewer it finds, and the steps are many times
+# the spread of the seeds above. The course's own dial is `latent_dim`, and for
+# PCA all lengths cost one fit. **Look for** lines that rise and lines that
+# fall; dotted is the coin.
 
 # %%
 dims = [1, 4, 16, 64, 256, 512]
@@ -202,8 +205,9 @@ figure
 # %% [markdown]
 # A longer code sees noise and shuffled pixels better, because it draws normal
 # images more closely; vivid and blurred images it draws more closely still,
-# and loses them. Capacity moves the border between what is found and what is
-# overlooked. It does not remove it.
+# and loses them. (So it does with the stand-in's soft digits.) Capacity moves
+# the border between what is found and what is overlooked; it does not remove
+# it.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -390,16 +394,24 @@ remedies = {
 show(remedies)
 
 # %% [markdown]
-# Dividing the complexity out turns the cards' verdict round, and leaves the
-# blurred ones. Two sides find both, and lose the noise. The joint distance
-# finds all kinds but noise. And the two-sided *count of bytes* finds all six.
-# That is the headline: cards, blur, noise and scrambled pixels, the usual
-# examples, are so odd in their complexity that they need no network. (Our
-# CIFAR-10 is a JPEG copy with little noise of its own, which helps bytes to
-# see more of it.)
+# Dividing the complexity out turns the cards' verdict round, but not that of
+# the blurred images. Two sides find both, and lose the noise. The joint
+# distance finds all other kinds, and noise more or less, as the data will.
+# And the two-sided *count of bytes* finds all six. That is the headline: a
+# test made of cards, blur, noise and scrambled pixels needs no network, and
+# so says nothing about one. (The CIFAR-10 of the stored outputs is a JPEG
+# copy, with little noise of its own, which helps bytes to notice more.) Be
+# warned, too: we thought of these remedies after seeing what failed. Exercise
+# 2 shows what that can be worth.
 
 # %%
 # NBVAL_CHECK_OUTPUT
+least, most = (
+    min(remedies["expected"]["card"]),
+    max(remedies["expected"]["blurred"]),
+)
+claim("expected: cards are found", least, ">", 0.85)
+claim("expected: blurred images are not", most, "<", 0.55)
 for kind in ("card", "shuffled"):
     least = min(remedies["two-sided"][kind])
     claim(f"two-sided error: {kind} found", least, ">", 0.85)
@@ -459,18 +471,20 @@ for title, rows in classes.items():
         print(f"{name:11} {e:5.2f}  {between}  {ink:.2f}   {size:.2f}")
 
 # %% [markdown]
-# Some digits are found, and neither ink nor bytes could do that: here the
-# model earns its keep. Others are not. (On MNIST a held-out 1 is even drawn
-# *better* than the digits that were trained on, since two strokes of ink are
-# parts of a 7 and a 4: the card again.) The classes of colour images scatter
-# about a coin, because one class is made of the same edges and surfaces as
-# another.
+# Some digits are found. For a few of them the ink or the bytes would do; for
+# others, the 2 among them, neither does, and here the model earns its keep.
+# Still others are not found. (On MNIST a held-out 1 is even drawn *better*
+# than the digits of the training, for its one stroke is a part of many: the
+# card again.) The classes of colour images scatter about a coin, because one
+# class is made of the same edges and surfaces as another.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 ten = [areas[name][0] for name in mnist_test.classes]
-claim("the digit that is found best", max(ten), ">", 0.8)
+claim("the digit that is found best", max(ten), ">", 0.75)
 claim("the digit that is found worst", min(ten), "<", 0.65)
+e, *no_model = areas["2"]
+claim("a 2: found better than by ink or bytes", e - max(no_model), ">", 0.1)
 others = [areas[name][0] for name in test.classes]
 claim("colour images, mean of ten", sum(others) / 10, "~", 0.5, tol=0.08)
 
@@ -536,10 +550,10 @@ shown = {name: score.numpy() for name, score in rivals.items()}
 two_curves(shown, out.numpy(), mnist.source)
 
 # %% [markdown]
-# The same scores look far better on the left. With one odd image in ten, a few
-# per cent of the normal ones raise as many alarms as all odd ones together.
-# Where odd images are rare, report PR as well. In one number, the average
-# precision (AP):
+# The same scores look far better on the left. With about one odd image in ten,
+# a tenth of the normal ones raise as many alarms as all odd ones together.
+# Where odd images are rare, report PR as well. In one number it is the average
+# precision (AP); the ranges are those of other test images, as above.
 
 # %%
 from sklearn.metrics import average_precision_score
@@ -556,7 +570,7 @@ print(f"a coin    AUROC 0.50                 AP {out.float().mean():.2f}")
 # NBVAL_CHECK_OUTPUT
 two = {name: auroc(s[~out], s[out]) for name, s in rivals.items()}
 ap = average_precision_score(out.numpy(), shown["error"])
-claim("a held-out 2: the network finds it", two["error"], ">", 0.8)
+claim("a held-out 2: the network finds it", two["error"], ">", 0.7)
 claim("by much more than the ink", two["error"] - two["ink"], ">", 0.12)
 claim("and the AP is lower than the AUROC", two["error"] - ap, ">", 0.1)
 
@@ -627,11 +641,11 @@ def defect_maps(n=3):
         rows,
         names=["input", "error", "defect"],
         above=[[kind for kind in defects for _ in range(n)]],
-        styles=[{}, {"cmap": "magma", "vmin": 0, "vmax": 0.5}, {}],
+        styles=[{}, {"cmap": "magma", "vmin": 0, "vmax": 0.3}, {}],
         bar=True,
         source=whole.source,
     )
-    colour_bar(axes, axes.images[3 * n : 6 * n], "error (RMS of channels)")
+    colour_bar(axes, axes.images[3 * n : 6 * n], "RMS error")
     return figure
 
 
@@ -724,6 +738,10 @@ reference = errors["held"][0]
 limit = threshold_at(reference, 0.05)
 lower = -threshold_at(-reference, 0.05)
 
+# %% [markdown]
+# Before the counts, the distributions. **Look for** the share of each one that
+# lies beyond the right dotted line, which is the threshold.
+
 # %%
 drifted = {k: now[k].log10() for k in ("as before", "noise", "out of focus")}
 figure = plots.histograms(drifted, "log10 of the error", source=source)
@@ -732,10 +750,10 @@ for value in (lower, limit):
 figure
 
 # %% [markdown]
-# The right dotted line is the threshold. The left one is drawn at the other
-# end: 5 % of the validation images lie below it. Noise drives the scores over
-# the threshold; out of focus they leave to the left, away from it. Counted,
-# for all changes:
+# The left dotted line is drawn at the other
+# end: 5 % of the validation images lie below it. Noise drives the scores to
+# the threshold and over it; out of focus they leave to the left, away from it.
+# Counted, for all changes:
 
 # %%
 high = {k: (e > limit).float().mean().item() for k, e in now.items()}
@@ -788,8 +806,8 @@ claim("the lower limit sees the lost focus", low["out of focus"], ">", 0.15)
 #    average, and what the winner gets on new images.
 # 3. **One class is normal.** Turn the experiment around: fit PCA with 8
 #    components to the ones only, and find the other digits; then to the
-#    eights only. You have succeeded when you can say why one of the two is
-#    easy, and what the ink alone achieves.
+#    eights only. You have succeeded when you can say what the model adds to
+#    the ink in each case, and whether the ink's sign could be known beforehand.
 #
 # Solutions: [solutions/16_anomalies.ipynb](solutions/16_anomalies.ipynb).
 #
