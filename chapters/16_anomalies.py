@@ -275,6 +275,7 @@ def show(columns):
         print(f"{kind:9}", *(f"{text:>12}" for text in cells))
 
 
+# %%
 baselines = {name: by_kind(scores) for name, scores in simple.items()}
 show({"network": found, **baselines})
 
@@ -499,27 +500,21 @@ torch.manual_seed(0)
 net = ConvAutoencoder(32, mnist.shape)
 fit(net, seen, epochs=3, batch_size=64, verbose=False)
 far = CodeDistance.fit(encode(net, seen.pixels))
-raw = {
-    k: [error(net, y)] for k, y in (("held", digit_held), ("t", mnist_test))
-}
-code = {
-    k: [far(encode(net, y.pixels))]
-    for k, y in (("held", digit_held), ("t", mnist_test))
-}
+
+# %%
+sets = {"held": digit_held, "test": mnist_test}
+e = {k: [error(net, y)] for k, y in sets.items()}
+d = {k: [far(encode(net, y.pixels))] for k, y in sets.items()}
 rivals = {
-    "error": raw["t"][0],
-    "code": code["t"][0],
-    "both": standardise(raw)["t"][0] + standardise(code)["t"][0],
+    "error": e["test"][0],
+    "code": d["test"][0],
+    "both": standardise(e)["test"][0] + standardise(d)["test"][0],
     "PCA error": error(PCA.fit(seen[:800], 32), mnist_test),
     "ink": mnist_test.unit().flatten(1).var(1),
 }
 
 # %% [markdown]
-# Move a threshold through all values of a score. The **ROC** curve shows the
-# share of odd images that raise the alarm against the share of normal ones
-# that do; the area under it is the AUROC. The **precision-recall** curve asks
-# how many of the alarms are true. Its coin is the share of odd images, here
-# one in ten. **Guess** which panel flatters.
+# The figure will have two panels for the same scores.
 
 # %%
 from sklearn.metrics import precision_recall_curve, roc_curve
@@ -545,6 +540,14 @@ def two_curves(rivals, odd, source):
     return figure
 
 
+# %% [markdown]
+# Move a threshold through all values of a score. The **ROC** curve shows the
+# share of odd images that raise the alarm against the share of normal ones
+# that do; the area under it is the AUROC. The **precision-recall** curve asks
+# how many of the alarms are true. Its coin is the share of odd images, here
+# one in ten. **Guess** which panel flatters.
+
+# %%
 out = mnist_test.labels == label
 shown = {name: score.numpy() for name, score in rivals.items()}
 two_curves(shown, out.numpy(), mnist.source)
@@ -621,11 +624,11 @@ def maps(x):
     return {k: (x - g).square().mean(1).sqrt() for k, g in guesses.items()}
 
 
+# %%
 heat = {kind: maps(x) for kind, x in defects.items()}
 
 # %% [markdown]
-# The same three objects clean, with a foreign patch, and wiped. Cover the
-# bottom row, **point at** the defect in the maps, and then look.
+# A figure for them: the image, the network's map on a fixed range, the truth.
 
 # %%
 from ae_lib.plots.style import colour_bar, grid
@@ -649,6 +652,11 @@ def defect_maps(n=3):
     return figure
 
 
+# %% [markdown]
+# The same three objects clean, with a foreign patch, and wiped. Cover the
+# bottom row, **point at** the defect in the maps, and then look.
+
+# %%
 defect_maps()
 
 # %% [markdown]
@@ -706,12 +714,9 @@ claim("foreign: the network's lead over a blur is small", lead, "<", 0.1)
 # %%
 from ae_lib.anomaly import threshold_at
 
-rates = {}
+rates, ours = {}, {"training": train[:1_500], "validation": held}
 for name, model in {"network": networks[0], "PCA-512": pca_512}.items():
-    for where_from, images in {
-        "training": train[:1_500],
-        "validation": held,
-    }.items():
+    for where_from, images in ours.items():
         limit = threshold_at(error(model, images), 0.05)
         share = (error(model, test) > limit).float().mean().item()
         rates[name, where_from] = share
@@ -750,10 +755,9 @@ for value in (lower, limit):
 figure
 
 # %% [markdown]
-# The left dotted line is drawn at the other
-# end: 5 % of the validation images lie below it. Noise drives the scores to
-# the threshold and over it; out of focus they leave to the left, away from it.
-# Counted, for all changes:
+# Noise drives the scores to the threshold and over it; out of focus they leave
+# to the left, away from it. There the other dotted line stands: 5 % of the
+# validation images lie below it. Counted, for all changes:
 
 # %%
 high = {k: (e > limit).float().mean().item() for k, e in now.items()}
@@ -807,7 +811,8 @@ claim("the lower limit sees the lost focus", low["out of focus"], ">", 0.15)
 # 3. **One class is normal.** Turn the experiment around: fit PCA with 8
 #    components to the ones only, and find the other digits; then to the
 #    eights only. You have succeeded when you can say what the model adds to
-#    the ink in each case, and whether the ink's sign could be known beforehand.
+#    the ink in each case, and whether the sign of the ink could have been
+#    known beforehand.
 #
 # Solutions: [solutions/16_anomalies.ipynb](solutions/16_anomalies.ipynb).
 #
