@@ -16,7 +16,7 @@
 # - read an error map without being fooled by it;
 # - set a threshold without touching the test images, and see it drift.
 #
-# **Cost:** about 50 s on 2 CPU cores.
+# **Cost:** about 60 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
