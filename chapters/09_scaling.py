@@ -293,9 +293,10 @@ command += "--epochs 1 --latent-dims 8 16 32 --seeds 0 1".split()
 one_core = os.environ | {"OMP_NUM_THREADS": "1"}  # or they wait for each other
 
 
-def start():
+def start(*more):
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=one_core, stdout=pipe, text=True)
+    words = [*command, *more]
+    return subprocess.Popen(words, env=one_core, stdout=pipe, text=True)
 
 
 # %%
@@ -325,16 +326,17 @@ print(*sorted(path.name for path in folder.glob("*0032*")), sep="\n")
 
 # %% [markdown]
 # What the dead worker leaves is its claim. A living one renews its file's time
-# stamp; when the stamp is old, another worker takes over. Five minutes is what
-# the command takes for old. The page has no patience for that and calls a
-# claim old after one second.
+# stamp; when the stamp is old, another worker takes over. The command takes
+# five minutes for old. The page has no patience for that, and starts a worker
+# that calls a claim dead after one second.
 
 # %%
 from ae_lib import sweep
 
+time.sleep(1.5)
+print(start("--stale", "1").communicate()[0])
 settings = sweep.Settings("shapes", "LinearAutoencoder", epochs=1, limit=512)
 cells = [(size, seed) for seed in SEEDS for size in SIZES]
-sweep.work(folder, cells, settings, stale=1, wait=True)
 table = sweep.collect(folder, cells, settings)["cells"]
 for cell in table:
     print(f"{cell['latent_dim']:3} numbers, seed {cell['seed']}: ", end="")

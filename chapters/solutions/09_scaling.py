@@ -128,7 +128,9 @@ for n in (32, 40):
     a, b = gradient(model, x[:n]), gradient(model, x[n:])
     off[n] = apart(whole, (a + b) / 2)
     right[n] = apart(whole, (n * a + (64 - n) * b) / 64)
-    print(f"{n} and {64 - n}: plain mean {off[n]:.1e}, weighted {right[n]:.1e}")
+    print(
+        f"{n} and {64 - n}: plain mean {off[n]:.1e}, weighted {right[n]:.1e}"
+    )
 
 # %% [markdown]
 # The plain mean is right for equal halves only. There is one more trap. In
