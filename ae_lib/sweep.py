@@ -249,6 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     add("--epochs", type=int, default=Settings.epochs)
     add("--batch-size", type=int, default=Settings.batch_size)
     add("--limit", type=int, help="train on so many images only")
+    add("--stale", type=float, default=STALE, help="seconds to a claim's death (300)")
     add("--record", metavar="NAME", help="wait for all cells, then write the record")
     args = parser.parse_args(arguments)
     settings = Settings(
@@ -257,7 +258,8 @@ def main(arguments: list[str] | None = None) -> int:
     # Seeds outside: a sweep that is stopped early has all sizes, once.
     cells = [(size, seed) for seed in args.seeds for size in args.latent_dims]
     try:
-        missing = work(args.out, cells, settings, wait=bool(args.record))
+        wait = bool(args.record)
+        missing = work(args.out, cells, settings, stale=args.stale, wait=wait)
         if missing:
             print(f"{len(missing)} of {len(cells)} cells are with other workers")
         elif args.record:
