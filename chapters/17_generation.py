@@ -402,7 +402,9 @@ active = {}
 for sigma, model in vaes.items():
     kl, error = nats(model), mse(test, reconstruct(model, test))
     active[sigma] = int((kl > 0.1).sum())
-    print(f"σ = {sigma:4.1f}: MSE {error:.4f}, KL {kl.sum():5.1f} nats, ", end="")
+    print(
+        f"σ = {sigma:4.1f}: MSE {error:.4f}, KL {kl.sum():5.1f} nats, ", end=""
+    )
     print(f"{active[sigma]} of {K} units active")
 
 # %% [markdown]
@@ -432,7 +434,9 @@ print(report.findings[0])
 # %%
 # NBVAL_CHECK_OUTPUT
 lost = nats(vaes[SIGMAS[-1]]).sum()
-claim("mean over pixels, sum over units: collapse", lost, "<", 0.5, unit="nats")
+claim(
+    "mean over pixels, sum over units: collapse", lost, "<", 0.5, unit="nats"
+)
 claim("σ = 0.1 keeps most units active", active[0.1], ">=", 12)
 found = "vae.collapse" in report.codes
 claim("the doctor knows it before the first step", found + 0, "~", 1, tol=0)
@@ -634,7 +638,9 @@ def readable(z, y):
 read = {}
 for name, eye in {"VAE": seer, "PCA": pca}.items():
     z = encode(eye, unseen)
-    read[name] = {k: (single(z, y), readable(z, y)) for k, y in factors.items()}
+    read[name] = {
+        k: (single(z, y), readable(z, y)) for k, y in factors.items()
+    }
 print(f"{'':20} best single unit    all units, linear")
 print(f"{'':20}    VAE    PCA          VAE    PCA")
 for k in factors:
