@@ -78,7 +78,7 @@ def ssim(x: Images | Tensor, x_hat: Tensor, batch_size: int = 50) -> float:
 
 
 def first(output: Tensor | tuple[Tensor, ...]) -> Tensor:
-    """Return the reconstruction in what a model returned: (x_hat, mu, logvar), x_hat."""
+    """Return x_hat of what a model returned: x_hat itself, or (x_hat, mu, logvar)."""
     return output[0] if isinstance(output, tuple) else output
 
 

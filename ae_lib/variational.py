@@ -1,4 +1,4 @@
-"""A variational autoencoder: a code that is drawn, and a loss that keeps it near N(0, 1).
+"""A variational autoencoder: a code that is drawn, and kept near N(0, 1) by the loss.
 
 Chapter 17 derives both. The network is that of `ConvAutoencoder` with a bottleneck
 twice as wide: one half is the mean of the code, the other its log-variance.
@@ -53,7 +53,7 @@ class VariationalAutoencoder(Autoencoder):
 
 
 def kl_per_unit(mu: Tensor, logvar: Tensor) -> Tensor:
-    """Return KL(N(mu, exp(logvar)) || N(0, 1)) in nats, for each number (B, latent_dim).
+    """Return KL(N(mu, exp(logvar)) || N(0, 1)) in nats, number by number: (B, k).
 
     >>> kl_per_unit(torch.tensor([[0.0, 2.0]]), torch.zeros(1, 2)).tolist()
     [[0.0, 2.0]]
