@@ -8,7 +8,8 @@
 #
 # **You will be able to**
 #
-# - say why a plain autoencoder fails as a generator, and repair it in two lines;
+# - say why a plain autoencoder fails as a generator, and repair it in two
+#   lines;
 # - measure samples with numbers in place of adjectives;
 # - derive the variational autoencoder (VAE) line by line, beside its code;
 # - predict when its code collapses, from the weights in its loss;
@@ -265,8 +266,8 @@ gallery(drawn, credit)
 # %% [markdown]
 # It is the same decoder in all four rows. What failed was the hat. With a
 # mixture of normal distributions the plain autoencoder writes digits whose
-# distance is not far from that of its own reconstructions. What it lacks is
-# recall: it draws typical digits and leaves out the odd ones.
+# distance is not far from that of its own reconstructions. Its recall is lower
+# than its precision: it draws typical digits and leaves out the odd ones.
 
 
 # %%
@@ -349,8 +350,8 @@ class Variational(ConvAutoencoder):
 
 
 # %% [markdown]
-# The loss is the negative bound. Multiplied by $2\sigma^2/D$, its first term is
-# the MSE that we know, and the only new thing is a weight on the second:
+# The loss is the negative bound. Multiplied by $2\sigma^2/D$, its first term
+# is the MSE that we know, and the only new thing is a weight on the second:
 #
 # $$L = \mathrm{MSE} + \frac{2\sigma^2}{D}\,\mathrm{KL}.$$
 
@@ -579,7 +580,8 @@ gallery({"from": a, "to": b} | ways, credit)
 # %% [markdown]
 # The middles of the two codes look like pen strokes, those of the fade like
 # two sheets held against the light. But many of them are no digit that you can
-# name, and the judge, which knows digits and not taste, does not prefer them.
+# name. By precision, the judge, which knows digits and not taste, does not
+# prefer them: no larger share of them lies among real digits.
 # Between a 4 and a 7 lies nothing that anybody writes, and a smooth path must
 # cross it somewhere.
 
