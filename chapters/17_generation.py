@@ -74,7 +74,7 @@ drawn = {"numbers from N(0, 1)": decode(plain, hat)}
 plots.samples(drawn["numbers from N(0, 1)"], n=10, columns=10, source=credit)
 
 # %% [markdown]
-# Blots. To see why, look at where the codes of real digits lie, and where the
+# Dark smudges. To see why, look at where the codes of real digits lie, and where the
 # hat's numbers lie. Both are shown along the two directions in which the codes
 # of the digits vary most. **Guess:** do the crosses lie inside the cloud?
 
@@ -232,8 +232,9 @@ def normal(codes):
 
 def mixture(codes, parts=30):
     fitted = GaussianMixture(parts, random_state=0, reg_covar=1e-3)
-    z, _ = fitted.fit(codes.double().numpy()).sample(N)
-    return torch.from_numpy(z).float()
+    z, _ = fitted.fit(codes.double().numpy()).sample(N)  # part by part
+    z = torch.from_numpy(z).float()
+    return z[torch.randperm(N, generator=random)]
 
 
 # %% [markdown]
@@ -674,7 +675,7 @@ claim("where the object is, neither says linearly", place, "<", 0.2)
 # %% [markdown]
 # ## What we saw
 #
-# A plain autoencoder writes blots from [a hat it has never
+# A plain autoencoder writes smudges from [a hat it has never
 # seen](#Numbers-from-a-hat), and digits once its [own codes are
 # described](#Ask-the-decoder-about-codes-it-knows). Samples can be
 # [measured](#How-good-is-a-sample?), and the measure be checked on real images
@@ -694,7 +695,7 @@ claim("where the object is, neither says linearly", place, "<", 0.2)
 #    Fréchet distance. For each sample of the mixture find the distance to the
 #    nearest training digit, and compare with that of test digits. You have
 #    succeeded when a number says whether these samples are copies.
-# 3. **What does a nat buy?** Train at $\sigma = 0.2$ with 4, 16 and 64 units.
+# 3. **What does a nat buy?** Train at $\sigma = 1$ with 4, 16 and 64 units.
 #    You have succeeded when you can say how many units are active in each, and
 #    why a VAE tells you the size that its code needs, at that $\sigma$.
 #

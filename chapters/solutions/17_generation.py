@@ -122,7 +122,7 @@ from ae_lib.variational import (
 def count(latent_dim):
     torch.manual_seed(0)
     model = VariationalAutoencoder(latent_dim, digits.shape)
-    fit(model, digits, loss=negative_elbo(0.2), **OPTIONS)
+    fit(model, digits, loss=negative_elbo(1.0), **OPTIONS)
     with torch.no_grad():
         kl = kl_per_unit(*model.posterior(test.unit())).mean(dim=0)
     return int((kl > 0.1).sum()), kl.sum().item()
@@ -134,12 +134,12 @@ for latent_dim, (units, nats) in active.items():
     print(f"{latent_dim:3} units: {units} active, {nats:.0f} nats in all")
 
 # %% [markdown]
-# Four units are all used. Of 64 a part stays idle: at this $\sigma$ what they
+# Four units are all used. Of 64 many stay idle: at this $\sigma$ what they
 # could add is not worth its price. That count is the size the code needs, for
 # these images, this network and this training.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 claim("of four units all are active", active[4][0], "~", 4, tol=0)
-claim("of 64 some are idle", active[64][0], "<", 60)
+claim("of 64 many are idle", active[64][0], "<", 48)
 claim("four units say less than 16", active[16][1] - active[4][1], ">", 0)
