@@ -22,7 +22,7 @@ from ae_lib import distributed
 from ae_lib.checkpoints import load_checkpoint, save_checkpoint
 from ae_lib.data import Images, batches, to_unit
 from ae_lib.history import History
-from ae_lib.metrics import reconstruct
+from ae_lib.metrics import first, reconstruct
 
 EVALUATION_BATCH = 500  # images at a time; the result does not depend on it
 
@@ -90,7 +90,7 @@ class Loop:
         report = check_quickly(
             self.model,
             [to_unit(pixels) for pixels in itertools.islice(order, count)],
-            loss=lambda x_hat, x: self.loss(x_hat.float(), x),
+            loss=lambda output, x: self.loss(_in_float32(output), x),
             optimizer=self.optimizers,
             history={"train_loss": self.history.train_loss},
         )
@@ -128,9 +128,10 @@ class Loop:
         x = to_unit(distributed.share(pixels))
         x = x.contiguous(memory_format=torch.channels_last)
         with self.autocast:
-            x_hat = self.model(x)
+            output = self.model(x)
+        output = _in_float32(output)
         # A process counts by its images; of a small batch it may have none.
-        value = self.loss(x_hat.float(), x) if len(x) else x_hat.float().sum()
+        value = self.loss(output, x) if len(x) else first(output).sum()
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         if distributed.size() > 1:
@@ -270,6 +271,12 @@ def fingerprint(model: nn.Module, pixels: Tensor, optimizers: list[Optimizer]) -
         "parameters": sum(p.numel() for p in model.parameters()),
         "optimizers": " and ".join(kinds),
     }
+
+
+def _in_float32(output: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+    if isinstance(output, tuple):
+        return tuple(tensor.float() for tensor in output)
+    return output.float()
 
 
 def _mean_loss(

@@ -77,12 +77,18 @@ def ssim(x: Images | Tensor, x_hat: Tensor, batch_size: int = 50) -> float:
     return total / len(x)
 
 
+def first(output: Tensor | tuple[Tensor, ...]) -> Tensor:
+    """Return x_hat of what a model returned: x_hat itself, or (x_hat, mu, logvar)."""
+    return output[0] if isinstance(output, tuple) else output
+
+
 def reconstruct(
     model: Callable[[Tensor], Tensor], images: Images | Tensor, batch_size: int = 500
 ) -> Tensor:
     """Reconstruct images in batches, without gradients, in evaluation mode.
 
-    `model` is an autoencoder or a baseline. The result is float32 on the CPU, of the
+    `model` is an autoencoder or a baseline; of a tuple, as a variational autoencoder
+    returns it, the first is taken. The result is float32 on the CPU, of the
     shape (N, C, H, W) of the images. Each part of the model returns to the mode
     (training or evaluation) in which it came.
     """
@@ -95,7 +101,7 @@ def reconstruct(
     try:
         with torch.no_grad():
             parts = [
-                model(to_unit(part).to(device)).float().cpu()
+                first(model(to_unit(part).to(device))).float().cpu()
                 for part in pixels.split(batch_size)
             ]
     finally:

@@ -30,7 +30,7 @@ def fit(
     validation: Images | Tensor | None = None,
     epochs: int = 3,
     batch_size: int = 128,
-    loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,  # of (x_hat, x)
+    loss: Callable[..., Tensor] = F.mse_loss,  # of what the model returns, and x
     optimizer: Callable[[nn.Module], Optimizers] = muon_and_adam,
     schedule: Callable[[float], float] = one_cycle,  # factor on every learning rate
     seed: int = 0,  # of the order of the images, and of dropout and the like
