@@ -30,7 +30,8 @@ class Layer:
     """What the doctor measures of one layer.
 
     `signal` is the standard deviation across images over the root mean square: 0 when
-    every image gives the same. `dead` is the share of units of which that is true.
+    every image gives the same. `dead` is the share of units of which that is true; in
+    maps (N, C, H, W) a unit is a channel.
     """
 
     name: str

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from ae_lib.logbook import Logbook, Page
+from ae_lib.plots.lines import _log_axis
 from ae_lib.plots.style import BLUE, GREY, VERMILION, WIDTH, picture, styled
 
 COLUMNS = 4  # epochs in a figure
@@ -64,7 +65,8 @@ def _errors(axes: Axes, book: Logbook, chosen: Sequence[int]) -> None:
             name, (1, value), (-2, 2), ha="right", va="bottom", color=GREY, fontsize=9,
             xycoords=("axes fraction", "data"), textcoords="offset points",
         )  # fmt: skip
-    axes.set(xlabel="epoch", ylabel="MSE", yscale="log")
+    axes.set(xlabel="epoch", ylabel="MSE")
+    _log_axis(axes, "y")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -92,6 +94,11 @@ def _signals(axes: Axes, page: Page, named: bool) -> None:
     signals = [max(layer.signal, FAINTEST) for layer in page.layers]
     colours = [VERMILION if layer.dead >= 0.5 else BLUE for layer in page.layers]
     axes.barh(at, signals, color=colours)
+    for i, layer in enumerate(page.layers):
+        if layer.dead >= 0.5:
+            ink = "white" if signals[i] > 0.01 else VERMILION
+            text = f" {layer.dead:.0%} dead"
+            axes.text(FAINTEST, i, text, color=ink, size=7, va="center")
     axes.set(xscale="log", xlim=(FAINTEST, 1.2))
     axes.set_yticks(at, [q.name for q in page.layers] if named else [""] * len(at))
     axes.tick_params(axis="y", length=0, labelsize=7)
