@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from ae_lib.plots.style import BLUE, GREY, VERMILION, WIDTH, Picture, styled
 from ae_lib.windows import Window
 
-ROW = 1.75  # inches for one window
+ROW = 1.45  # inches for one window
 MOST = 12  # lines on a pixel at the end of the colour scale of the map
 FAINT, MARKED = "#B0B0B0", "#FCE3D4"
 
