@@ -183,6 +183,7 @@ def test_an_impossible_layer_is_said_and_forgotten_again():
     panel.sliders["size"].value = 1
     assert "no pixel comes out: ⌊(1 + 2·0 − 3) / 2⌋ + 1 = 0" in panel.message.value
     assert "opacity" in panel.lines.value and "opacity" in panel.map.value
+    assert panel.text.value == ""
     panel.sliders["size"].value, panel.sliders["padding"].value = 5, 1
     assert panel.message.value == ""
     assert pictures(panel) == before and panel.lines.value == shown

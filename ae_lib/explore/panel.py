@@ -68,7 +68,7 @@ class Panel(widgets.VBox):
         except Exception as error:
             kind = type(error).__name__
             name = "" if isinstance(error, ValueError) else f"{kind}: "
-            self.message.value = sentence(f"This cannot be drawn. {name}{error}")
+            self.message.value = sentence(f"This cannot be drawn: {name}{error}")
             for picture in self.pictures:
                 picture.fade()
 

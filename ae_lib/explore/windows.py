@@ -85,6 +85,8 @@ class WindowPanel(Panel):
             self.lines.show(draw_lines(window, self.pixel.value), " ".join(text))
             self.map.show(draw_map(window), window.verdict())
             self.text.value = "<br>".join(text)
+        if self.message.value:
+            self.text.value = ""  # it spoke of the layer before
 
 
 def _sentences(window: Window, pixel: int) -> list[str]:
@@ -107,7 +109,7 @@ def draw_lines(window: Window, pixel: int) -> bytes:
     """Draw input above, output below, and a line for each weight between them."""
     at_in, at_out = places(window)
     left, right = 60, UNIT * max(at_in.max(), at_out.max()) + 80
-    drawing = Drawing(max(right, 420), LOW + 24)
+    drawing = Drawing(max(right, 300), LOW + 24)
     taps = window.taps()
     strong = [(i, j) for i, j in (taps >= 0).nonzero().tolist() if i == pixel]
     faint = [(i, j) for i, j in (taps >= 0).nonzero().tolist() if i != pixel]
@@ -132,7 +134,7 @@ def draw_lines(window: Window, pixel: int) -> bytes:
 def draw_map(window: Window, most: int = 16) -> bytes:
     """Draw the counts in two dimensions, of at most 16×16 pixels, darker for more."""
     counts = window.overlap()[:most, :most]
-    side = max(8, 170 // len(counts))
+    side = min(24, max(8, 170 // len(counts)))
     drawing = Drawing(side * len(counts) + 2, side * len(counts) + 22)
     where = "output" if window.transposed else "input"
     drawing.text(0, 8, f"in 2D, on the {where}", colour=GREY, size=11)
