@@ -640,8 +640,47 @@ counts = {f"{name}: all ones": answer(WAYS[name], False) for name in WAYS}
 numbers(counts, (9, 3.1), (1, 3), limits=(0, 16))
 
 # %% [markdown]
-# So far the theory holds: uneven for 3×3, even for the two remedies. Now the
-# weights that a network starts with.
+# So far the theory holds: uneven for 3×3, even for the two remedies. The counts
+# need no weights, only whole numbers. Here is one axis of four layers: input
+# above, output below, a line for each weight that joins two pixels, and in
+# each square the number of its lines. In two dimensions the counts multiply;
+# they stand at the right.
+#
+# **Look at** the first drawing turned upside down: is it one of the others?
+# And **guess** what a kernel of 2 does with a stride of 3.
+
+# %%
+from ae_lib.windows import Window
+
+up = {"transposed": True}
+LAYERS = {
+    "convolution 4, stride 2": Window(8, 4, stride=2, padding=1),
+    "transposed 4, stride 2": Window(4, 4, stride=2, padding=1, **up),
+    "transposed 3, stride 2": Window(4, 3, 2, 1, output_padding=1, **up),
+    "transposed 2, stride 3": Window(4, 2, stride=3, **up),
+}
+plots.windows(LAYERS)
+
+# %% [markdown]
+# The second is the first upside down: it joins the same pixels, the other way
+# round. So a convolution has an overlap, too. Backpropagation stamps gradients
+# on its input, and with kernel 3 and stride 2 it stamps them unevenly. A
+# kernel smaller than the stride leaves holes, which only the bias reaches.
+#
+# Now turn the numbers yourself, with the mouse, or with Tab and the arrow
+# keys. Find an even overlap with stride 3; a convolution whose way back needs
+# `output_padding=2`; and a layer out of which nothing comes.
+
+# %%
+from ae_lib.explore import explore_windows
+
+explore_windows()
+
+# %% [markdown]
+# The answers: any kernel that 3 divides; a stride of 3 or 4, for instance 16
+# pixels, kernel 2, padding 0; and a kernel that the padded input cannot hold,
+# or a transposed one whose output the padding cuts away. The sliders never
+# mention a weight. Now come the weights that a network starts with.
 
 # %%
 noise = {f"{name}: random": answer(WAYS[name], True) for name in WAYS}

@@ -552,11 +552,13 @@ claim("single numbers do not", alone_in_ten.mean(), "<", 0.6)
 # %% [markdown]
 # ### Your turn
 #
-# Now turn them yourself. The sliders are the first six directions, in standard
-# deviations, and the picture on the right follows your hand; with the
+# Now turn them yourself. The sliders at the left are the first six directions,
+# in standard deviations, and the third picture follows your hand; with the
 # keyboard, Tab and the arrow keys do the same. Choose another image and see
 # whether the same move does the same to it. Try to make a face, or an
-# aeroplane: how far do six directions take you?
+# aeroplane: how far do six directions take you? (The five controls beside
+# them mix codes, and the fourth picture goes with them: the next two sections
+# are about that.)
 
 # %%
 from ae_lib.explore import explore
@@ -638,6 +640,61 @@ claim("the blend has less contrast still", contrast / blended, ">", 1.1)
 # The squared error asks the decoder to be right *at* the codes of images, and
 # says nothing about the space between. Other losses, such as a variational
 # one, put something there.
+#
+# ### Sums of codes
+#
+# King − man + woman is said to be queen. Can one calculate with these codes,
+# too? Take the mean code of one class, subtract that of another, and add the
+# difference to the codes of six images. The rival costs nothing once more: the
+# same sum with the pixels of the decoded images. **Guess:** what does "plus
+# ship minus frog" add to a picture? (Of the stand-in's shapes it is plus
+# hexagon minus crescent.)
+
+
+# %%
+@torch.no_grad()
+def sums(decode, z, plus, minus):
+    """Decode codes; add plus - minus to them, and to the decoded images."""
+    x_hat, move = decode(z), plus.mean(0) - minus.mean(0)  # move: (64,)
+    shown = decode(plus).mean(0) - decode(minus).mean(0)  # (3, 32, 32)
+    return x_hat, decode(z + move), x_hat + shown
+
+
+def of_classes(z):
+    return [z[test.labels == c] for c in (8, 6)]
+
+
+name = f"+ {test.classes[8]} − {test.classes[6]}"
+six = z["network"][:6]
+rows = sums(model.decode, six, *of_classes(z["network"]))
+names = ["decoded", f"{name}, codes", f"{name}, pixels"]
+film(rows, names, [""] * 6, test.source)
+
+# %% [markdown]
+# No ship appears. Everything becomes cooler and bluer, for that is how the two
+# means differ: ships lie on blue, frogs on green and brown. (On the stand-in
+# there is next to nothing to see: the backgrounds of its classes are alike.)
+# And the rival does much the same. How much, in numbers?
+
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def alike(decode, z):
+    x_hat, codes, pixels = sums(decode, z[:500], *of_classes(z))
+    a, b = codes - x_hat, pixels - x_hat
+    return (a * b).sum() / (a.norm() * b.norm())
+
+
+for_network = alike(model.decode, z["network"])
+for_pca = 1 - alike(pca.decode, z["PCA"])
+claim("both sums do much the same", for_network, ">", 0.8, note="cosine")
+claim("PCA: they are the same", for_pca, "<", 1e-4, note="1 - cosine")
+
+# %% [markdown]
+# Sums of codes are, here, mostly sums of pictures. Try others in the explorer
+# above: *other image* and *way to it* go from image to image; *plus*, *minus*
+# and *times* add a difference of images or of class means; the fourth picture
+# is the rival that needs no code.
 #
 # ## Near an image
 #

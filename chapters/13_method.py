@@ -321,7 +321,7 @@ repaired += ("rate",)
 # %% [markdown]
 # At 0.3 the error is that of a picture almost wholly black. Probably the first
 # steps throw the weights so far that most sigmoids stick at 0, for every
-# input, where their gradient vanishes.
+# input, where their gradient vanishes. That can be looked at, and will be.
 #
 # ## 8. The run
 #
@@ -379,6 +379,80 @@ plots.compare(x_val[:8], rows, source=images.source)
 # batches, a better network. Then changes are small, and the rule of chapter 05
 # applies: one at a time, and a gain counts when it exceeds the spread among
 # seeds.
+#
+# ## The run, page by page
+#
+# The last error says *that* a run failed. A page for every epoch says where.
+# `Logbook` looks at 200 validation images: what is made of them, which numbers
+# their codes hold, and of each layer two things. The *signal ratio* is the
+# deviation across images over the root mean square, 0 when every image gives
+# the same. A unit (in maps: a channel) that does so is *dead*.
+
+# %%
+from ae_lib.logbook import Logbook
+
+
+def logbook(repaired, epochs=12):
+    net, optimizer = start(repaired)
+    x, seen = prepare(train, repaired), x_val[:200]
+    pca_32 = F.mse_loss(pca(seen), seen).item()
+    book = Logbook(validation, baselines={"PCA-32": pca_32})
+    for _ in range(epochs):
+        for rows in epoch_slices(len(x), repaired):
+            step(net, optimizer, x[rows])
+        book.note(net)
+    return book
+
+
+books = {"four repairs": logbook(NAMES[:4]), "all five": logbook(NAMES)}
+
+# %% [markdown]
+# First the program that draws black, with its rate of 0.3. **Guess** in which
+# layer the images get lost: in the code?
+
+# %%
+plots.run_pages(books["four repairs"], source=images.source)
+
+# %% [markdown]
+# Not there. The numbers of the code are in the thousands, but they differ from
+# image to image, and so does all that follows, up to the last layer but one.
+# In the sigmoid the differences end, after two epochs at the latest: it gives
+# the same for every image. The guess of section 7 was right.
+#
+# Now with the fifth repair. **Before you look:** how strong is the signal of
+# the last layer after one epoch?
+
+# %%
+plots.run_pages(books["all five"], source=images.source)
+
+# %% [markdown]
+# It begins nearly as badly. After one epoch all answers are alike, and most
+# units of the decoder's ReLU are dead. But nothing is stuck: the signal grows
+# from page to page, and most of the dead units wake up. A layer that is half
+# dead early in a run is a sign to keep an eye on, and no verdict.
+
+
+# %%
+# NBVAL_CHECK_OUTPUT
+stuck, healthy = (book.pages[-1].layers for book in books.values())
+early = books["all five"].pages[0].layers[-1].signal
+grown = healthy[-1].signal / early
+claim("four repairs: no signal comes out", stuck[-1].signal, "<", 0.01)
+claim("though it reaches the last sigmoid", stuck[-2].signal, ">", 0.03)
+claim("all five: the signal of the output grows", grown, ">", 3, unit="times")
+
+# %% [markdown]
+# Turn all pages, with the mouse or the arrow keys. **Watch** when the dead
+# units wake up, and what the error does in these epochs.
+
+# %%
+from ae_lib.explore import explore_runs
+
+explore_runs(books)
+
+# %% [markdown]
+# The error falls below that of the mean image while they wake up. For a
+# program of your own, the lines with `book` in them are all you need.
 #
 # ## Does the doctor go the same way?
 #

@@ -51,6 +51,22 @@ TROUBLE = (
     ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error'],"
     ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']"
 )
+# Measures how long a picture of a cell takes to change after the next key.
+WATCH = """cell => {
+    window.latency = null;
+    let start = null;
+    const shown = () => Array.from(cell.querySelectorAll('img'), i => i.src).join();
+    const before = shown();
+    const options = {capture: true, once: true};
+    cell.addEventListener('keydown', () => { start = performance.now(); }, options);
+    const observer = new MutationObserver(() => {
+        if (start === null || shown() === before) return;
+        window.latency = performance.now() - start;
+        observer.disconnect();
+    });
+    const what = {subtree: true, childList: true, attributeFilter: ['src']};
+    observer.observe(cell, what);
+}"""
 PICTURES = """cell => Array.from(cell.querySelectorAll('.jp-OutputArea img'))
     .map(image => image.src)"""
 
@@ -200,6 +216,16 @@ class Notebook:
                     return False
         return False
 
+    def latency(self, cell, number, key):
+        """Press a key on one of a cell's sliders; return the ms until it shows."""
+        handle = cell.locator(".widget-slider .noUi-handle").nth(number)
+        handle.scroll_into_view_if_needed()
+        cell.evaluate(WATCH)
+        handle.focus()
+        self.page.keyboard.press(key)
+        self.wait("() => window.latency !== null", 15)
+        return self.page.evaluate("() => window.latency")
+
     def close(self):
         folder = os.environ.get("AE_SCREENSHOTS")
         if folder:
@@ -279,6 +305,49 @@ def test_the_driver_sees_a_slider_work(open_notebook, lab):
     }""")
     notebook.page.locator(".Toastify__toast").wait_for()
     assert "News!" in notebook.interruptions()[0]
+
+
+PANELS = """from ae_lib.explore.__main__ import panels
+
+shown = [panel for panel, controls in panels()]
+"""
+
+
+def test_every_panel_follows_the_keys(open_notebook, lab):
+    """In the browser as well, with room for a machine that does other work."""
+    write_demo(lab[0], "panels.ipynb", PANELS, *(f"shown[{i}]" for i in range(4)))
+    notebook = open_notebook("panels.ipynb")
+    notebook.run()
+    cells = notebook.cells_with_sliders()
+    assert len(cells) == 4
+    for cell in cells:
+        names = cell.locator("img").evaluate_all("all => all.map(i => i.alt)")
+        assert names and all(names), "a picture without words"
+        keys = 3 * ["ArrowRight", "ArrowLeft"]
+        spent = sorted(notebook.latency(cell, 0, key) for key in keys)
+        print(f"{names[0][:30]}: {spent[3]:.0f} ms, at most {spent[-1]:.0f} ms")
+        assert spent[3] < 500
+    assert notebook.trouble() == []
+    assert notebook.outside == []
+
+
+def test_a_panel_says_in_the_page_what_cannot_be_drawn(open_notebook, lab):
+    line = "WindowPanel(Window(2, 2, 1))"
+    imports = (
+        "from ae_lib.explore import WindowPanel\nfrom ae_lib.windows import Window"
+    )
+    write_demo(lab[0], "message.ipynb", f"{imports}\n{line}")
+    notebook = open_notebook("message.ipynb")
+    notebook.run()
+    (cell,) = notebook.cells_with_sliders()
+    kernel = cell.locator(".widget-slider .noUi-handle").nth(1)
+    kernel.press("ArrowRight")  # now it is larger than the input
+    alert = cell.locator("[role=alert]")
+    assert "no pixel comes out" in alert.inner_text(timeout=15_000)
+    assert cell.locator("img[style*=opacity]").count() == 2
+    kernel.press("ArrowLeft")
+    alert.wait_for(state="detached", timeout=15_000)
+    assert notebook.trouble() == []
 
 
 def test_the_driver_sees_a_slider_fail(open_notebook, lab):

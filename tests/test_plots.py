@@ -13,6 +13,7 @@ from nbclient import NotebookClient
 
 from ae_lib import plots
 from ae_lib.data import Images
+from ae_lib.logbook import Logbook
 from ae_lib.metrics import mse, psnr
 from ae_lib.plots.style import PALETTE
 
@@ -28,8 +29,8 @@ def unit(*arguments, **options):
 
 HISTORY = {"train_loss": [0.03, 0.02, 0.01], "val_loss": [0.04, 0.03, 0.02]}
 SNAPSHOTS = {"inputs": pixels(4), "reconstructions": [pixels(4, seed=1)] * 3}
-# flow_chart shows no data, so it credits none; tests/test_flow_chart.py tries it.
-OF_DATA = [name for name in plots.__all__ if name != "flow_chart"]
+# flow_chart and windows show no data, so they credit none, and have tests elsewhere.
+OF_DATA = [name for name in plots.__all__ if name not in ("flow_chart", "windows")]
 EVERY = {
     "samples": lambda **o: plots.samples(pixels(), **o),
     "reconstructions": lambda **o: plots.reconstructions(pixels(), unit(seed=1), **o),
@@ -51,7 +52,14 @@ EVERY = {
         torch.eye(2), torch.tensor([0, 1]), ["a", "b"], **o
     ),
     "code_histogram": lambda **o: plots.code_histogram(torch.eye(3), **o),
+    "run_pages": lambda **o: plots.run_pages(some_book(), **o),
 }
+
+
+def some_book():
+    book = Logbook(pixels())
+    book.note(torch.nn.Conv2d(3, 3, 1))
+    return book
 
 
 def test_every_function_is_tried_here():

@@ -25,6 +25,8 @@ from ae_lib.plots.images import (
 )
 from ae_lib.plots.layers import feature_maps, filters
 from ae_lib.plots.lines import bars, curves, histograms, line_with_spread
+from ae_lib.plots.runs import run_pages
+from ae_lib.plots.windows import windows
 
 __all__ = [
     "bars",
@@ -41,5 +43,7 @@ __all__ = [
     "neighbours",
     "progress",
     "reconstructions",
+    "run_pages",
     "samples",
+    "windows",
 ]

@@ -1,35 +1,37 @@
 """Explore a code by hand: sliders move it, and its image is decoded at once.
 
-Runs in JupyterLab and, with ipywidgets 7.7, in Google Colab. The sliders stand for
-the principal directions of the code and not for its single numbers: those have no
-meaning that the training defines.
+The sliders stand for the principal directions of the code and not for its single
+numbers: those have no meaning that the training defines. A code can also go on its way
+to another, and take the difference of two others along.
 """
 
 from __future__ import annotations
 
-import html
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import ipywidgets as widgets
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from ae_lib.data import Images, to_unit
-
-try:
-    import ipywidgets as widgets
-except ImportError as error:
-    raise ImportError(
-        "ae_lib.explore needs ipywidgets, which is not installed; "
-        "run: python -m pip install ipywidgets"
-    ) from error
+from ae_lib.explore.panel import (
+    SIDE,
+    WRAP,
+    Panel,
+    captioned,
+    choice,
+    explain,
+    or_message,
+    png,
+    shape_of,
+    slider,
+)
 
 CHOICES = 24  # images to choose from: as many as a list shows without scrolling far
-SIDE = 160  # pixels on the screen for one image, or a little less
 REACH = 3.0  # standard deviations to either side: further out there are no images
 BATCH = 500
+OF_CLASSES = 500  # images that the means of the classes are taken of
 
 
 def principal_directions(codes: Tensor, dims: int) -> tuple[Tensor, Tensor]:
@@ -57,17 +59,20 @@ def explore(model, images: Images | Tensor, dims: int = 6) -> widgets.Widget:
     `model` has `encode` and `decode`, as the autoencoders and PCA of this library;
     `images` are two or more, Images or (N, C, H, W) in [0, 1] or uint8. The directions
     are those of all the images, and one of the first 24 can be chosen to start from.
-    What cannot be explored gives a line of text that says why, and no traceback;
-    `Explorer` raises a ValueError instead.
+    Further sliders go to another image, and add the difference of two images or, for
+    Images, of the means of two classes. What cannot be explored gives a line of text
+    that says why, and no traceback; `Explorer` raises a ValueError instead.
     """
-    try:
-        return Explorer(model, images, dims)
-    except ValueError as error:
-        return widgets.HTML(_sentence(f"Nothing to explore: {error}"))
+    return or_message(lambda: Explorer(model, images, dims))
 
 
-class Explorer(widgets.VBox):
-    """Show an image, what its code decodes to, and what a moved code decodes to."""
+class Explorer(Panel):
+    """Show an image, what its code decodes to, and what a moved code decodes to.
+
+    The fourth picture is made without the code: the same mixture and the same sum,
+    pixel by pixel, of decoded images. With a linear decoder it is the third picture,
+    as long as the directions stay at zero.
+    """
 
     def __init__(self, model, images: Images | Tensor, dims: int = 6):
         super().__init__()
@@ -76,115 +81,96 @@ class Explorer(widgets.VBox):
         self.codes = _encode(model, pixels)  # (N, latent_dim)
         self.directions, self.deviations = _directions(self.codes, dims)
         self.images = to_unit(pixels[:CHOICES]).float().cpu()
-        _decode(model, self.codes[:1], self.images.shape[1:])  # or complain now
+        shape = self.images.shape[1:]
+        self.blends = _decode(model, self.codes[:CHOICES], shape)  # or complain now
+        self.terms = self.codes[:CHOICES]  # and the means of classes below them
+        names = [(name, i) for i, name in enumerate(_names(images))]
+        means = _class_means(images)
+        for rows in means.values():
+            self.terms = torch.cat([self.terms, self.codes[rows].mean(0)[None]])
+            mean = _decode(model, self.codes[rows], shape).mean(0)
+            self.blends = torch.cat([self.blends, mean[None]])
+        terms = names + [(text, len(names) + i) for i, text in enumerate(means)]
 
         total = self.codes.var(dim=0, correction=0).sum()
+        words = "standard deviations along a principal direction of the code"
         self.sliders = tuple(
-            _slider(f"direction {i} ({share:.0%})")
+            slider(f"direction {i} ({share:.0%})", words, 0.0, -REACH, REACH, 0.25)
             for i, share in enumerate(self.deviations.square() / total, start=1)
         )
-        self.choice = widgets.Dropdown(
-            options=[(name, i) for i, name in enumerate(_names(images))],
-            value=0,
-            description="image",
-        )
-        self.reset = widgets.Button(description="Reset all directions")
-        # A size that is fixed, or a narrow window squeezes each picture differently.
-        size = f"{SIDE}px"
-        fixed = {"width": size, "min_width": size}
-        self.original, self.decoded, self.moved = (
-            widgets.Image(format="png", layout=fixed) for _ in range(3)
-        )
-        self.message = widgets.HTML()
+        self.choice = choice("image", "the image to start from", names)
+        self.other = choice("other image", "the image to go to", names)
+        self.way = slider("way to it", "0 here, 1 there", 0.0, 0.0, 1.0, 0.05)
+        self.plus = choice("plus", "whose code is added", terms)
+        self.minus = choice("minus", "whose code is taken away", terms)
+        self.times = slider("times", "share of the difference", 0.0, 0.0, 2.0, 0.1)
+        self.other.value = self.plus.value = 1
+        self.reset = widgets.Button(description="Reset all sliders")
+        explain(self.reset, "turn all sliders back to zero")
+        pictures = [self.picture(SIDE) for _ in range(4)]
+        self.original, self.decoded, self.moved, self.blend = pictures
         captions = ["image", "its code, decoded", "moved code, decoded"]
-        pictures = [self.original, self.decoded, self.moved]
-        columns = [
-            widgets.VBox([widgets.Label(text), picture], layout={"flex": "0 0 auto"})
-            for text, picture in zip(captions, pictures, strict=True)
-        ]
-        wrap = {"flex_flow": "row wrap"}  # below each other in a narrow window
+        captions += ["the same in pixels"]
+        columns = map(captioned, captions, pictures)
+        mixed = [self.other, self.way, self.plus, self.minus, self.times]
         self.children = [
-            widgets.HBox([self.choice, self.reset], layout=wrap),
-            widgets.HBox([widgets.VBox(self.sliders), *columns], layout=wrap),
+            widgets.HBox([self.choice, self.reset], layout=WRAP),
+            widgets.HBox(
+                [widgets.VBox(self.sliders), widgets.VBox(mixed)], layout=WRAP
+            ),
+            widgets.HBox(list(columns), layout=WRAP),
             self.message,
         ]
         self._resetting = False
         self.choice.observe(self._choose, "value")
         self.reset.on_click(self._reset)
-        for slider in self.sliders:
-            slider.observe(self._move, "value")
+        for control in (*self.sliders, *mixed):
+            control.observe(self._move, "value")
         self._choose()
+
+    def mix(self, own: Tensor, terms: Tensor) -> Tensor:
+        """Mix codes, or images, as the sliders say: own is (24, ...), terms has more.
+
+        (1 - t) a + t b + s (p - m), with t and s the two sliders.
+        """
+        t, s = self.way.value, self.times.value
+        a, b = own[self.choice.value], own[self.other.value]
+        return (
+            (1 - t) * a + t * b + s * (terms[self.plus.value] - terms[self.minus.value])
+        )
 
     def code(self) -> Tensor:
         """Return the moved code (1, latent_dim): that of the image at zero."""
         steps = torch.tensor([slider.value for slider in self.sliders])
         offset = (steps * self.deviations) @ self.directions  # (latent_dim,)
-        return self.codes[self.choice.value][None] + offset
+        return self.mix(self.codes, self.terms)[None] + offset
 
     def _choose(self, change=None) -> None:
-        with self._explained():
-            z = self.codes[self.choice.value][None]
-            shape = self.images.shape[1:]
-            self.original.value = png(self.images[self.choice.value])
-            self.decoded.value = png(_decode(self.autoencoder, z, shape)[0])
+        with self.explained():
+            i = self.choice.value
+            name = self.choice.label
+            self.original.show(png(self.images[i]), f"image {name}")
+            x_hat = _decode(
+                self.autoencoder, self.codes[i][None], self.images.shape[1:]
+            )
+            self.decoded.show(png(x_hat[0]), f"the code of image {name}, decoded")
         self._move()
 
     def _move(self, change=None) -> None:
         if self._resetting:
             return
-        with self._explained():
-            shape = self.images.shape[1:]
-            x_hat = _decode(self.autoencoder, self.code(), shape)
-            self.moved.value = png(x_hat[0])
+        with self.explained():
+            x_hat = _decode(self.autoencoder, self.code(), self.images.shape[1:])
+            self.moved.show(png(x_hat[0]), "the moved code, decoded")
+            blend = self.mix(self.blends, self.blends)
+            self.blend.show(png(blend), "the same mixture of decoded images")
 
     def _reset(self, button=None) -> None:
         self._resetting = True  # one new picture at the end, and not one per slider
-        for slider in self.sliders:
-            slider.value = 0.0
+        for control in (*self.sliders, self.way, self.times):
+            control.value = 0.0
         self._resetting = False
         self._move()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Show what went wrong: an exception in a callback would be seen by nobody."""
-        try:
-            yield
-            self.message.value = ""
-        except Exception as error:
-            name = type(error).__name__
-            self.message.value = _sentence(f"This cannot be drawn. {name}: {error}")
-
-
-def png(image: Tensor, side: int = SIDE) -> bytes:
-    """Write an image (C, H, W) as PNG, each pixel a square, `side` large at most.
-
-    Values outside [0, 1] are clipped. Images larger than `side` keep their size.
-    """
-    if not image.isfinite().all():
-        raise ValueError("the decoded image holds NaN or infinity")
-    pixels = (image.clamp(0, 1) * 255).round().byte()
-    array = pixels.permute(1, 2, 0).squeeze(-1).cpu().numpy()  # (H, W) or (H, W, 3)
-    height, width = array.shape[:2]
-    factor = max(1, side // max(height, width))
-    large = Image.fromarray(array).resize(
-        (width * factor, height * factor), Image.Resampling.NEAREST
-    )
-    with io.BytesIO() as buffer:
-        large.save(buffer, "PNG", compress_level=1)  # speed before size
-        return buffer.getvalue()
-
-
-def _slider(name: str) -> widgets.FloatSlider:
-    return widgets.FloatSlider(
-        value=0.0,
-        min=-REACH,
-        max=REACH,
-        step=0.25,
-        description=name,
-        readout_format="+.2f",
-        style={"description_width": "130px"},
-        layout={"width": "350px"},
-    )
 
 
 def _names(images: Images | Tensor) -> Sequence[str]:
@@ -196,12 +182,23 @@ def _names(images: Images | Tensor) -> Sequence[str]:
     return [f"{i}: {images.classes[label]}" for i, label in enumerate(labels)]
 
 
+def _class_means(images: Images | Tensor) -> dict[str, Tensor]:
+    """Say which of the first images to average for each class that they show."""
+    if not isinstance(images, Images):
+        return {}
+    labels = images.labels[:OF_CLASSES]
+    return {
+        f"mean {images.classes[label]}": (labels == label).nonzero()[:, 0]
+        for label in labels.unique().tolist()
+    }
+
+
 def _pixels(images: Images | Tensor) -> Tensor:
     pixels = getattr(images, "pixels", images)
     if not isinstance(pixels, Tensor) or pixels.ndim != 4 or len(pixels) < 2:
         raise ValueError(
             "expected two or more images, Images or a tensor (N, C, H, W), got "
-            f"{_shape(pixels)}"
+            f"{shape_of(pixels)}"
         )
     if pixels.shape[1] not in (1, 3):
         raise ValueError(f"images must have 1 or 3 channels, got {pixels.shape[1]}")
@@ -245,7 +242,7 @@ def _encode(model, pixels: Tensor) -> Tensor:
             ) from error
     if not isinstance(parts[0], Tensor) or parts[0].ndim != 2:
         raise ValueError(
-            f"encode must return one tensor (N, latent_dim), got {_shape(parts[0])}"
+            f"encode must return one tensor (N, latent_dim), got {shape_of(parts[0])}"
         )
     codes = torch.cat(parts).float().cpu()
     if not codes.isfinite().all():
@@ -276,14 +273,5 @@ def _decode(model, z: Tensor, shape: Sequence[int]) -> Tensor:
             raise ValueError(f"the model cannot decode: {error}") from error
     if not isinstance(x_hat, Tensor) or x_hat.shape[1:] != torch.Size(shape):
         want = ", ".join(map(str, shape))
-        raise ValueError(f"decode must return (N, {want}), got {_shape(x_hat)}")
+        raise ValueError(f"decode must return (N, {want}), got {shape_of(x_hat)}")
     return x_hat.float().cpu()
-
-
-def _shape(value) -> str:
-    """Say what came: the shape of a tensor, the type of anything else."""
-    return str(tuple(value.shape) if isinstance(value, Tensor) else type(value))
-
-
-def _sentence(text: str) -> str:
-    return f"<b>{html.escape(text)}</b>"
