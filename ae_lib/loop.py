@@ -25,6 +25,7 @@ from ae_lib.history import History
 from ae_lib.metrics import reconstruct
 
 EVALUATION_BATCH = 500  # images at a time; the result does not depend on it
+CONTENTS = set("settings model optimizers history step total rng cuda_rng".split())
 
 
 class NonFiniteLoss(RuntimeError):
@@ -210,7 +211,15 @@ class Loop:
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state(self.train.device) if cuda else None,
         }
-        save_checkpoint(state, self.folder / name)
+        try:
+            save_checkpoint(state, self.folder / name)
+        except OSError as error:
+            saved = (self.folder / "last.pt").exists()
+            advice = "resume=True then goes on" if saved else "nothing was saved before"
+            raise OSError(
+                f"{self.folder / name} cannot be written ({error.strerror or error}): "
+                f"make room; {advice}"
+            ) from error
 
     def set_aside(self) -> None:
         """Rename what an earlier run left in the folder: it may have been long."""
@@ -236,6 +245,10 @@ class Loop:
         state = distributed.from_first(load_checkpoint(last) if here else None)
         if state is None:
             return
+        if lacking := CONTENTS - state.keys():
+            raise ValueError(
+                f"{last} is no checkpoint of fit, it lacks {', '.join(sorted(lacking))}"
+            )
         saved, now = state["settings"], self.settings
         changed = [
             f"{key}={saved.get(key)} then and {now[key]} now"
