@@ -321,7 +321,7 @@ def test_a_foreign_file_in_the_cache_is_not_taken(tmp_path, monkeypatch):
         assert cached("x", [], make).pixels.sum() == 0
 
 
-# ------------------------------------------------------- foreign and damaged checkpoints
+# ------------------------------------------------------ foreign and damaged checkpoints
 
 
 class Attack:
