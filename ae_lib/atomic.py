@@ -40,7 +40,7 @@ def try_to_write(folder: str | os.PathLike) -> None:
     """Make a folder and a file in it, which goes again; OSError tells why it cannot."""
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
+        with tempfile.TemporaryFile(dir=Path(folder)) as file:
             file.write(bytes(4096))
     except OSError as error:
         reason = error.strerror or error

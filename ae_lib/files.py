@@ -15,7 +15,7 @@ import tarfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 import safetensors
@@ -84,7 +84,7 @@ def members(archive: Path, pattern: str) -> Iterator[tuple[re.Match, bytes]]:
                         f"expected at most {MOST_BYTES:,}"
                     )
                 yield match, tar.extractfile(member).read()
-            while tar.fileobj.read(1 << 20):
+            while tar.fileobj and tar.fileobj.read(1 << 20):
                 pass  # at the end gzip, bzip2 and xz compare their checksums
     except Exception as error:  # each kind of compression has errors of its own
         reason = str(error).partition("\n")[0].rstrip(":")
@@ -100,10 +100,10 @@ class _Member(tarfile.TarInfo):
     """
 
     @classmethod
-    def fromtarfile(cls, tar: tarfile.TarFile) -> tarfile.TarInfo:
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
             raise  # a block of zeros, the proper end
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"cut or damaged at byte {tar.offset:,}") from error

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -177,8 +178,9 @@ class Loop:
         """Put the last good weights back and raise."""
         self.model.load_state_dict(self.good)
         epoch = self.history.epochs
-        saved = epoch and self.folder is not None
-        where = f"saved as {self.folder / 'last.pt'}" if saved else "nothing is on disk"
+        where = "nothing is on disk"
+        if epoch and self.folder is not None:
+            where = f"saved as {self.folder / 'last.pt'}"
         raise NonFiniteLoss(
             f"the loss is {value} in epoch {epoch + 1} at step {self.step}. The model "
             f"has the weights of the end of epoch {epoch} again ({where}). Look for "
@@ -278,7 +280,7 @@ def fingerprint(model: nn.Module, pixels: Tensor, optimizers: list[Optimizer]) -
     kinds = [type(optimizer).__name__ for optimizer in optimizers]
     return {
         "images": len(pixels),
-        "checksum": zlib.crc32(pixels.cpu().contiguous().numpy()),
+        "checksum": zlib.crc32(pixels.cpu().contiguous().numpy().data),
         "model": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "optimizers": " and ".join(kinds),
@@ -291,7 +293,7 @@ def _mean_loss(
     loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
 ) -> float:
     """Return the mean loss over all images, in evaluation mode and in float32."""
-    pixels = getattr(images, "pixels", images)
+    pixels: Any = getattr(images, "pixels", images)
     device, was_training = next(model.parameters()).device, model.training
     total = 0.0
     with torch.no_grad():

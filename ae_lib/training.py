@@ -76,7 +76,7 @@ def fit(
     if device.type == "cpu":
         keep_freed_memory()
     home = next(model.parameters()).device
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     optimizers = _as_list(optimizer(model))
     settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     if out is not None or distributed.size() > 1:
