@@ -167,10 +167,12 @@ class Loop:
         self.step = 0
         self.total.zero_()
         self.good = self.weights()
-        self.save("last.pt")
         judged = history.val_loss or history.train_loss
         if judged[-1] == min(judged):
-            self.save("best.pt")
+            self.save(
+                "best.pt"
+            )  # first: killed in between, a resumed run does it again
+        self.save("last.pt")
         if self.verbose:
             print(_line(history, self.epochs))
 

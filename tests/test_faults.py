@@ -162,6 +162,8 @@ def same_run(one, other):
     histories = [json.loads((p / "history.json").read_text()) for p in (one, other)]
     metrics = [json.loads((p / "metrics.json").read_text()) for p in (one, other)]
     weights = [load_file(p / "model.safetensors") for p in (one, other)]
+    best = load_checkpoint(one / "best.pt")["history"]["val_loss"]
+    assert best[-1] == min(histories[0]["val_loss"])
     return (
         all(
             histories[0][key] == histories[1][key]
@@ -233,7 +235,7 @@ def test_a_full_disk_ends_in_a_sentence_and_the_run_goes_on_later(
     assert first == 1 and 0 < epochs < EPOCHS
     assert names == ["best.pt", "last.pt"]
     assert told.count("\n") == 1 and told.startswith("ae_lib.train: ")
-    assert "last.pt cannot be written (File too large): make room; resume" in told
+    assert ".pt cannot be written (File too large): make room; resume=True then" in told
     assert then == 0 and same_run(tmp_path / "full", reference)
 
 
