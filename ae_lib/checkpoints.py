@@ -107,13 +107,12 @@ def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises ValueError when the file is damaged or holds more than a training state.
     """
+    content = io.BytesIO(Path(path).read_bytes())  # its OSError names file and reason
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(content, map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
             raise TypeError(f"a {type(state).__name__} is no training state")
         return state
-    except OSError:
-        raise  # names the file and the reason
     except Exception as error:  # damaged pickles raise whatever they stumble over
         raise ValueError(
             f"{path} is no checkpoint, or a damaged one; delete it to start anew "

@@ -302,7 +302,7 @@ def test_a_bomb_in_gzip_is_refused(tmp_path, monkeypatch):
     bomb = gzip.compress(struct.pack(">4i", 0x803, 2000, 28, 28) + bytes(2000 * 784))
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(bomb)
     assert len(bomb) < 10_000
-    with pytest.raises(ValueError, match="train-images.* over 1 million bytes unpa"):
+    with pytest.raises(ValueError, match=r"train-images.*over 1 million bytes unpa"):
         load("mnist", root=tmp_path)
 
 

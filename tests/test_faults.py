@@ -78,12 +78,15 @@ report = []
 if what == "moments":
     rng = random.Random(0)
     began = time.monotonic()
-    end(start(run("timed")))
-    whole = time.monotonic() - began
-    for name in ("a", "b", "c"):
+    pid = start(run("timed"))
+    while not (root / "timed" / "history.json").exists():
+        time.sleep(0.001)
+    trained = time.monotonic() - began
+    assert end(pid) == 0
+    for name in ("a", "b"):
         for _ in range(8):
             pid = start(run(name))
-            time.sleep(rng.uniform(0, 0.5 * whole))
+            time.sleep(rng.uniform(0, trained))
             os.kill(pid, signal.SIGKILL)
             last = root / name / "last.pt"
             code, epochs = end(pid), None
@@ -93,7 +96,7 @@ if what == "moments":
             report.append([name, code, epochs])
         assert end(start(run(name))) == 0
 if what == "writes":
-    for event in range(1, 16):
+    for event in range(1, 12):
         code = end(start(run(str(event)), lambda: killed_at(event)))
         report.append([event, code, end(start(run(str(event))))])
 if what == "full":
@@ -185,13 +188,13 @@ def test_killed_at_random_moments_it_resumes_to_the_same_curve(
 ):
     report, _ = runner(tmp_path, pictures, "moments")
     killed = [code for _, code, _ in report if code == -9]
-    progress = {name: [n for other, _, n in report if other == name] for name in "abc"}
+    progress = {name: [n for other, _, n in report if other == name] for name in "ab"}
     assert len(killed) >= 6, report
     for counts in progress.values():  # an epoch that was saved is never lost
         counts = [n for n in counts if n is not None]
         assert counts == sorted(counts) and counts
     assert any(0 < n < EPOCHS for counts in progress.values() for n in counts if n)
-    for name in "abc":
+    for name in "ab":
         assert same_run(tmp_path / name, reference), name
 
 
@@ -200,8 +203,8 @@ def test_killed_inside_of_any_write_it_resumes_to_the_same_curve(
     tmp_path, pictures, reference
 ):
     report, _ = runner(tmp_path, pictures, "writes")
-    assert report == [[event, -9, 0] for event in range(1, 16)]
-    for event in range(1, 16):
+    assert report == [[event, -9, 0] for event in range(1, 12)]
+    for event in range(1, 12):
         assert same_run(tmp_path / str(event), reference), event
 
 
