@@ -10,7 +10,9 @@ from pathlib import Path
 
 import build
 import jupytext
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 IMPORTS = (ast.Import, ast.ImportFrom)
 
@@ -107,3 +109,26 @@ def test_what_the_chapters_import_is_there(source):
             if isinstance(node, IMPORTS):
                 exec(compile(ast.Module([node], []), str(source), "exec"), names)
     assert "torch" in names
+
+
+def test_a_kernel_of_this_environment_runs_the_first_cell_and_a_widget(tmp_path):
+    """With `make test-colab` that is the kernel of Colab."""
+    cell = code_cells(build.sources()[0])[0]
+    show = (
+        "import IPython, ipywidgets\n"
+        "from ae_lib.explore import explore\n"
+        "from ae_lib.models import LinearAutoencoder\n"
+        "images = data.load('digits', 'test', limit=40)\n"
+        "widget = explore(LinearAutoencoder(3, images.shape), images)\n"
+        "widget"
+    )
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(text) for text in (cell, show)],
+        metadata={"kernelspec": build.KERNEL},
+    )
+    NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    (shown,) = notebook.cells[1].outputs
+    assert build.WIDGET in shown["data"]
+    assert list(tmp_path.iterdir()) == []
