@@ -119,7 +119,8 @@ def test_a_kernel_of_this_environment_runs_the_first_cell_and_a_widget(tmp_path)
         "from ae_lib.explore import explore\n"
         "from ae_lib.models import LinearAutoencoder\n"
         "images = data.load('digits', 'test', limit=40)\n"
-        "widget = explore(LinearAutoencoder(3, images.shape), images)\n"
+        "widget = explore(LinearAutoencoder(3, images.shape), images, dims=3)\n"
+        "assert isinstance(widget, ipywidgets.VBox), widget.value\n"
         "widget"
     )
     notebook = nbformat.v4.new_notebook(
