@@ -7,6 +7,11 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 READY_FOR_BOOK := $(VENV)/.book
 
+# A second environment: Google Colab's old notebook packages, and the oldest version of
+# everything else that pyproject.toml allows.
+COLAB := .venv-colab
+READY_FOR_COLAB := $(COLAB)/.ready
+
 # JupyterLab stays quiet offline: its settings in chapters/.jupyterlab ask for neither
 # news nor updates, and the list of extensions is not fetched. tests/test_browser.py
 # starts it with these flags too.
@@ -16,7 +21,7 @@ LAB_FLAGS := --LabApp.app_settings_dir=chapters/.jupyterlab --LabApp.extension_m
 TEST_ENV := AE_OFFLINE=1 TQDM_DISABLE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-library test-notebooks notebooks book slides data lint clean
+.PHONY: help lab test test-library test-notebooks test-colab notebooks book slides data lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -37,6 +42,15 @@ test-library: $(READY) ## test the library and the repository
 
 test-notebooks: $(READY) ## run every chapter and its solutions
 	$(TEST_ENV) $(HALF) $(RUN) -m pytest $(IN_PAIRS) -p tests.notebook_report --nbval-lax chapters
+
+# The set-up cell and all imports of the chapters, the widgets, and what is quick. Old
+# packages warn of their newer helpers; what is ours must not warn in the first one.
+COLAB_TESTS = $(addprefix tests/test_, set_up.py explore.py windows.py properties.py \
+	models.py shapes.py metrics.py data.py fetch.py checkpoints.py train.py faults.py)
+
+test-colab: $(READY_FOR_COLAB) ## test with Colab's versions, the oldest ones supported
+	$(TEST_ENV) $(subst $(VENV)/,$(COLAB)/,$(HALF)) $(COLAB)/bin/python -m pytest \
+		$(IN_PAIRS) --durations=5 -W ignore::DeprecationWarning $(COLAB_TESTS)
 
 notebooks: $(READY) ## build the notebooks whose .py has changed
 	$(RUN) chapters/build.py
@@ -60,12 +74,14 @@ slides: $(READY_FOR_BOOK) ## cut the stored notebooks into slides, build/slides
 data: $(READY) ## download CIFAR-10 and MNIST into data/
 	$(RUN) -m ae_lib.fetch
 
-lint: $(READY) ## check style and layout of all Python files
+lint: $(READY) ## check style, layout and types of the Python files
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff check --preview --select PLW1514 .  # files without an encoding
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 clean: ## remove the environment and the caches, keep the data
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COLAB) build dist .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # Everything above needs the environment. It is made once, and brought up to date
@@ -77,6 +93,12 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Installing the course into $(VENV): two minutes or more, by connection."
 	$(RUN) -m pip install --disable-pip-version-check -c constraints.txt -e '.[course,test]'
 	@touch $(READY)
+
+$(READY_FOR_COLAB): pyproject.toml constraints-colab.txt
+	@$(COLAB)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(COLAB)
+	@echo "Installing the oldest versions into $(COLAB): some minutes, by connection."
+	$(COLAB)/bin/python -m pip install --disable-pip-version-check -q -c constraints-colab.txt -e '.[course,test]'
+	@touch $(READY_FOR_COLAB)
 
 $(READY_FOR_BOOK): $(READY)
 	$(RUN) -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[book]'

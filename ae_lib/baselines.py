@@ -7,6 +7,7 @@ reconstruction, on float images (N, C, H, W) in [0, 1].
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +27,8 @@ class MeanImage:
     def fit(cls, images: Images | Tensor) -> MeanImage:
         """Average Images, uint8 or float images in [0, 1], (N, C, H, W)."""
         pixels = _pixels(images)
-        total = sum(to_unit(part).double().sum(dim=0) for part in pixels.split(CHUNK))
+        parts = (to_unit(part).double().sum(dim=0) for part in pixels.split(CHUNK))
+        total = sum(parts, torch.zeros(()))
         return cls((total / len(pixels)).float())
 
     def encode(self, x: Tensor) -> Tensor:
@@ -128,7 +130,7 @@ def _fix_signs(components: Tensor) -> Tensor:
 
 
 def _pixels(images: Images | Tensor) -> Tensor:
-    pixels = getattr(images, "pixels", images)
+    pixels: Any = getattr(images, "pixels", images)
     if pixels.ndim != 4 or len(pixels) < 2:
         raise ValueError(
             "fit needs at least two images as Images or a tensor (N, C, H, W), got "

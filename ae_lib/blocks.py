@@ -84,8 +84,8 @@ class PatchDecoder(nn.Module):
         self.up = nn.Linear(latent_dim, width * self.grid[1] * self.grid[2])
         self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
         self.head = nn.Conv2d(width, self.own, 3, padding=1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for parameter in self.head.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, z: Tensor) -> Tensor:
         h = self.up(z).unflatten(1, self.grid)  # (B, 128, 8, 8)

@@ -6,16 +6,16 @@ A checkpoint holds everything `fit` needs to go on as if it had never stopped.
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import nn
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from ae_lib.atomic import write_atomically
 from ae_lib.models import MODELS
@@ -38,8 +38,9 @@ def save_model(model: nn.Module, path: str | os.PathLike) -> Path:
         key: value.detach().cpu().contiguous()
         for key, value in model.state_dict().items()
     }
+    content = save(weights, metadata=header)
     with write_atomically(path) as part:
-        save_file(weights, part, metadata=header)
+        part.write_bytes(content)  # OSError on a full disk; save_file has its own error
     return Path(path)
 
 
@@ -71,16 +72,33 @@ def load_model(path: str | os.PathLike) -> nn.Module:
             f"{path} names no model of ae_lib.models in its header, got "
             f"{header.get('model')!r}; save it with ae_lib.checkpoints.save_model"
         )
-    shape = tuple(json.loads(header["image_shape"]))
-    model = MODELS[header["model"]](int(header["latent_dim"]), shape)
+    name = header["model"]
+    try:
+        arguments = int(header["latent_dim"]), tuple(json.loads(header["image_shape"]))
+        with torch.device("meta"):  # without memory: a false header may ask for much
+            planned = MODELS[name](*arguments).state_dict()
+        if _shapes(planned) != _shapes(weights):
+            raise ValueError("other weights")
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} does not hold the weights of the {name} that its header "
+            "describes; save it anew with ae_lib.checkpoints.save_model"
+        ) from error
+    model = MODELS[name](*arguments)
     model.load_state_dict(weights)
     return model.eval()
 
 
+def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in weights.items()}
+
+
 def save_checkpoint(state: dict[str, Any], path: str | os.PathLike) -> Path:
     """Write a training state of tensors, numbers, strings, lists and dicts."""
+    content = io.BytesIO()
+    torch.save(state, content)  # to a full disk it raises RuntimeError, not OSError
     with write_atomically(path) as part:
-        torch.save(state, part)
+        part.write_bytes(content.getbuffer())
     return Path(path)
 
 
@@ -89,9 +107,13 @@ def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
 
     Raises ValueError when the file is damaged or holds more than a training state.
     """
+    content = io.BytesIO(Path(path).read_bytes())  # its OSError names file and reason
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, LookupError, pickle.UnpicklingError) as error:
+        state = torch.load(content, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise TypeError(f"a {type(state).__name__} is no training state")
+        return state
+    except Exception as error:  # damaged pickles raise whatever they stumble over
         raise ValueError(
             f"{path} is no checkpoint, or a damaged one; delete it to start anew "
             f"({type(error).__name__})"

@@ -59,7 +59,8 @@ def claim(
     if not math.isfinite(bound):
         raise ValueError(f"bound must be a finite number, got {bound}")
 
-    holds = abs(value - bound) <= tol if op == "~" else COMPARE[op](value, bound)
+    near = tol if tol is not None else 0.0
+    holds = abs(value - bound) <= near if op == "~" else COMPARE[op](value, bound)
     measured = "  ".join(filter(None, [_comparison(value, op, bound, tol, unit), note]))
     if not holds:
         exact = f"{value!r} {op} {bound!r}" + (
@@ -88,7 +89,7 @@ def _comparison(
         left, right = _format(value, digits), _format(bound, digits)
         if left != right or value == bound:
             break
-    within = f" (within {_format(tol, 4)}{unit})" if op == "~" else ""
+    within = "" if tol is None else f" (within {_format(tol, 4)}{unit})"
     return f"{left} {op} {right}{unit}{within}"
 
 

@@ -79,7 +79,8 @@ class Images:
     @property
     def shape(self) -> tuple[int, int, int]:
         """The shape (C, H, W) of one image."""
-        return tuple(self.pixels.shape[1:])
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
 
     @property
     def stand_in(self) -> bool:

@@ -109,7 +109,7 @@ def add_gradients(model: nn.Module, *more: Tensor) -> None:
     for parameter in wanted:  # the message must look the same everywhere
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    add_up(*(parameter.grad for parameter in wanted), *more)
+    add_up(*(p.grad for p in wanted if p.grad is not None), *more)
 
 
 def from_first(value: Any) -> Any:
@@ -172,7 +172,7 @@ def shared_batch_norm(model: nn.Module) -> Iterator[None]:
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     norms = norms if size() > 1 else []
     for norm in norms:
-        norm.forward = partial(_batch_norm, norm)
+        norm.forward = partial(_batch_norm, norm)  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -193,9 +193,10 @@ def _batch_norm(norm: _BatchNorm, x: Tensor) -> Tensor:
     mean = sums[:-1] / n
     centred = values - mean.view(shape)
     variance = _Sum.apply(centred.square().sum(axes)) / n
-    if norm.track_running_stats:
+    if norm.running_mean is not None and norm.running_var is not None:
         with torch.no_grad():
-            norm.num_batches_tracked += 1
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked += 1
             norm.running_mean.lerp_(mean, norm.momentum)
             norm.running_var.lerp_(variance * n / (n - 1), norm.momentum)
     y = centred * torch.rsqrt(variance + norm.eps).view(shape)

@@ -63,7 +63,7 @@ def train_classifier(
     and comes back in evaluation mode, on the device it was on.
     """
     device, home = pick_device(), next(model.parameters()).device
-    model.to(device, memory_format=torch.channels_last).train()
+    model.to(device).to(memory_format=torch.channels_last).train()
     pixels, labels = images.pixels.to(device), images.labels.to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     autocast = torch.autocast(device.type, torch.bfloat16, fast_bf16(device))

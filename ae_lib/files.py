@@ -15,7 +15,7 @@ import tarfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 import numpy as np
 import safetensors
@@ -26,6 +26,9 @@ from torch import Tensor
 from ae_lib.atomic import write_atomically
 
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+# What such a file may contain. Pillow looks at the content and not at the name, and for
+# PostScript it would start Ghostscript, a program for programs.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 MOST_PIXELS = 50_000_000  # of a picture: more is a mistake, or meant to do harm
 MOST_BYTES = 300_000_000  # of a file in an archive; a batch of CIFAR-10 has 31 million
 
@@ -65,25 +68,46 @@ def pictures_in(folder: Path) -> list[Path]:
 def members(archive: Path, pattern: str) -> Iterator[tuple[re.Match, bytes]]:
     """Yield (match, content) of the files of a tar whose whole path fits a pattern.
 
-    Raises ValueError if the archive is damaged or a file in it exceeds 300 MB.
+    Raises ValueError if the archive is cut off or damaged, wherever that is, or a file
+    in it exceeds 300 MB.
     """
     fits = re.compile(pattern)
     try:
-        with tarfile.open(archive, "r|*") as tar:
+        with tarfile.open(archive, tarinfo=_Member) as tar:
             for member in tar:
                 match = fits.fullmatch(member.name)
                 if match is None or not member.isfile():
                     continue
                 if member.size > MOST_BYTES:
-                    raise ValueError(
-                        f"{archive}: {member.name} has {member.size:,} bytes, "
+                    raise tarfile.ReadError(
+                        f"{member.name} has {member.size:,} bytes, "
                         f"expected at most {MOST_BYTES:,}"
                     )
-                yield match, tar.extractfile(member).read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+                content = tar.extractfile(member)  # None only for what is no file
+                yield match, content.read() if content else b""
+            while tar.fileobj and tar.fileobj.read(1 << 20):
+                pass  # at the end gzip, bzip2 and xz compare their checksums
+    except Exception as error:  # each kind of compression has errors of its own
+        reason = str(error).partition("\n")[0].rstrip(":")
         raise ValueError(
-            f"{archive} cannot be read ({error}): delete it and get it again"
+            f"{archive} cannot be read ({reason}): delete it and get it again"
         ) from error
+
+
+class _Member(tarfile.TarInfo):
+    """A header of a tar; a cut or damaged one is an error.
+
+    tarfile takes it for the end of the archive, so that files would be missing.
+    """
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise  # a block of zeros, the proper end
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"cut or damaged at byte {tar.offset:,}") from error
 
 
 def decode(file: Path | BinaryIO, size: int) -> np.ndarray:
@@ -96,7 +120,7 @@ def decode(file: Path | BinaryIO, size: int) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)  # broken EXIF data: no matter
-            with Image.open(file) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise Image.DecompressionBombError
                 return np.asarray(_square(image, size))
@@ -125,7 +149,7 @@ def cached(name: str, files: list[Path], make: Callable[[], Decoded]) -> Decoded
     """Return make(), or what it returned before for the same, unchanged files.
 
     Kept as safetensors under a key of the files' paths, sizes and times of change.
-    Where the cache cannot be written it does without.
+    Where the cache cannot be read or written it does without.
     """
     folder = Path(os.environ.get("AE_CACHE_DIR") or Path.home() / ".cache" / "ae_lib")
     plain = re.sub(r"[^\w-]", "_", name)
@@ -138,11 +162,11 @@ def cached(name: str, files: list[Path], make: Callable[[], Decoded]) -> Decoded
             labels = stored.get_tensor("labels").clone()
         classes = tuple(json.loads(notes["classes"]))
         return Decoded(pixels, labels, classes, notes["source"])
-    except (OSError, safetensors.SafetensorError):
+    except (OSError, safetensors.SafetensorError, LookupError, TypeError, ValueError):
         made = make()
     try:
         _store(made, path)
-    except OSError:
+    except (OSError, safetensors.SafetensorError):
         pass  # a read-only or full cache: slower, not wrong
     return made
 

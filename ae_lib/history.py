@@ -38,10 +38,10 @@ class History:
         record = asdict(self)
         del record["snapshots"]
         with write_atomically(path) as part:
-            part.write_text(json.dumps(record, indent=1))
+            part.write_text(json.dumps(record, indent=1), encoding="utf-8")
         return Path(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> History:
         """Read what `save` wrote."""
-        return cls(**json.loads(Path(path).read_text()))
+        return cls(**json.loads(Path(path).read_text(encoding="utf-8")))

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -25,6 +26,7 @@ from ae_lib.history import History
 from ae_lib.metrics import first, reconstruct
 
 EVALUATION_BATCH = 500  # images at a time; the result does not depend on it
+CONTENTS = set("settings model optimizers history step total rng cuda_rng".split())
 
 
 class NonFiniteLoss(RuntimeError):
@@ -166,10 +168,12 @@ class Loop:
         self.step = 0
         self.total.zero_()
         self.good = self.weights()
-        self.save("last.pt")
         judged = history.val_loss or history.train_loss
         if judged[-1] == min(judged):
-            self.save("best.pt")
+            self.save(
+                "best.pt"
+            )  # first: killed in between, a resumed run does it again
+        self.save("last.pt")
         if self.verbose:
             print(_line(history, self.epochs))
 
@@ -177,8 +181,9 @@ class Loop:
         """Put the last good weights back and raise."""
         self.model.load_state_dict(self.good)
         epoch = self.history.epochs
-        saved = epoch and self.folder is not None
-        where = f"saved as {self.folder / 'last.pt'}" if saved else "nothing is on disk"
+        where = "nothing is on disk"
+        if epoch and self.folder is not None:
+            where = f"saved as {self.folder / 'last.pt'}"
         raise NonFiniteLoss(
             f"the loss is {value} in epoch {epoch + 1} at step {self.step}. The model "
             f"has the weights of the end of epoch {epoch} again ({where}). Look for "
@@ -211,7 +216,15 @@ class Loop:
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state(self.train.device) if cuda else None,
         }
-        save_checkpoint(state, self.folder / name)
+        try:
+            save_checkpoint(state, self.folder / name)
+        except OSError as error:
+            saved = (self.folder / "last.pt").exists()
+            advice = "resume=True then goes on" if saved else "nothing was saved before"
+            raise OSError(
+                f"{self.folder / name} cannot be written ({error.strerror or error}): "
+                f"make room; {advice}"
+            ) from error
 
     def set_aside(self) -> None:
         """Rename what an earlier run left in the folder: it may have been long."""
@@ -237,6 +250,10 @@ class Loop:
         state = distributed.from_first(load_checkpoint(last) if here else None)
         if state is None:
             return
+        if lacking := CONTENTS - state.keys():
+            raise ValueError(
+                f"{last} is no checkpoint of fit, it lacks {', '.join(sorted(lacking))}"
+            )
         saved, now = state["settings"], self.settings
         changed = [
             f"{key}={saved.get(key)} then and {now[key]} now"
@@ -266,7 +283,7 @@ def fingerprint(model: nn.Module, pixels: Tensor, optimizers: list[Optimizer]) -
     kinds = [type(optimizer).__name__ for optimizer in optimizers]
     return {
         "images": len(pixels),
-        "checksum": zlib.crc32(pixels.cpu().contiguous().numpy()),
+        "checksum": zlib.crc32(pixels.cpu().contiguous().numpy().data),
         "model": type(model).__name__,
         "parameters": sum(p.numel() for p in model.parameters()),
         "optimizers": " and ".join(kinds),
@@ -285,7 +302,7 @@ def _mean_loss(
     loss: Callable[[Tensor, Tensor], Tensor] = F.mse_loss,
 ) -> float:
     """Return the mean loss over all images, in evaluation mode and in float32."""
-    pixels = getattr(images, "pixels", images)
+    pixels: Any = getattr(images, "pixels", images)
     device, was_training = next(model.parameters()).device, model.training
     total = 0.0
     with torch.no_grad():

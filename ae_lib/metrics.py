@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, overload
 
 import torch
 from torch import Tensor
@@ -33,6 +34,14 @@ def mse_per_image(x: Images | Tensor, x_hat: Tensor) -> Tensor:
     """Average the squared error over the channels and pixels of each image: (N,)."""
     x, x_hat = _pair(x, x_hat)
     return (x - x_hat).square().flatten(1).mean(dim=1)
+
+
+@overload
+def psnr(mse: float) -> float: ...
+
+
+@overload
+def psnr(mse: Tensor) -> Tensor: ...
 
 
 def psnr(mse: float | Tensor) -> float | Tensor:
@@ -73,7 +82,8 @@ def ssim(x: Images | Tensor, x_hat: Tensor, batch_size: int = 50) -> float:
         raise ValueError(f"ssim needs images of 6 x 6 or more, got {tuple(x.shape)}")
     total = 0.0
     for a, b in zip(x.split(batch_size), x_hat.split(batch_size), strict=True):
-        total += similarity(b, a, data_range=1.0).item() * len(a)
+        value: Any = similarity(b, a, data_range=1.0)
+        total += value.item() * len(a)
     return total / len(x)
 
 
@@ -93,7 +103,8 @@ def reconstruct(
     (training or evaluation) in which it came.
     """
     pixels = _pixels(images)
-    modes, device = [], "cpu"
+    modes: list[tuple[torch.nn.Module, bool]] = []
+    device: str | torch.device = "cpu"
     if isinstance(model, torch.nn.Module):
         modes = [(part, part.training) for part in model.modules()]
         device = next((p.device for p in model.parameters()), "cpu")

@@ -9,6 +9,8 @@ measure against. `LinearAutoencoder` has no activation at all and can do what PC
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -124,6 +126,9 @@ class ResidualAutoencoder(Autoencoder):
     # What starts as PCA must not be thrown away in the first steps.
     rates = {"bottleneck.weight": 1.5e-4, "decoder.up.weight": 1.5e-4}
     pace = 1.0
+    mean: Tensor
+    bottleneck: nn.Linear
+    decoder: PatchDecoder
 
     def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
         super().__init__(latent_dim, image_shape, multiple=4)
@@ -152,16 +157,17 @@ class ResidualAutoencoder(Autoencoder):
         pca = PCA.fit(images, min(self.latent_dim, most), mirrored=mirrored)
         axes = pca.components.unflatten(1, self.image_shape)
         axes = fold(axes).flatten(1)  # (k, 48·8·8)
-        k, pixels = axes.shape
+        k, numbers = axes.shape
         down, up = self.bottleneck, self.decoder.up
         self.mean.copy_(pca.mean)
         down.weight[:k].zero_()
-        down.weight[:k, :pixels] = self.CODE_SCALE * axes
+        down.weight[:k, :numbers] = self.CODE_SCALE * axes
         down.bias.zero_()
-        up.weight[:pixels].zero_()
-        up.weight[:pixels, :k] = axes.T / self.CODE_SCALE
+        up.weight[:numbers].zero_()
+        up.weight[:numbers, :k] = axes.T / self.CODE_SCALE
         up.bias.zero_()
-        x = to_unit(getattr(images, "pixels", images)[:1_000])
+        first: Any = images[:1_000]
+        x = to_unit(getattr(first, "pixels", first))
         left = (pca(x) - x).std() / (x - pca.mean).std()
         self.pace = min(1.0, 3 * left.item())
 
@@ -204,7 +210,8 @@ class ArticleAutoencoder(Autoencoder):
         grid = (64, height // 4, width // 4)
         widths = [channels, 16, 16, 32, 32, 64, 64]
         strides = [1, 1, 2, 1, 2, 1]
-        down, up = [], []
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
         for i, stride in enumerate(strides):
             thin, wide = widths[i], widths[i + 1]
             down += [nn.Conv2d(thin, wide, 3, stride, padding=1), nn.ReLU()]

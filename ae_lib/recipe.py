@@ -22,7 +22,9 @@ def muon_and_adam(model: nn.Module) -> list[Optimizer]:
     """
     own_rates = getattr(model, "rates", {})  # name -> rate
     pace = getattr(model, "pace", 1.0)
-    matrices, others, named = [], [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    named: list[dict] = []
     for name, p in model.named_parameters():
         if p.requires_grad and name in own_rates:
             named.append({"params": [p], "lr": own_rates[name] * pace})

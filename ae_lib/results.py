@@ -26,8 +26,7 @@ from ae_lib.atomic import write_atomically
 
 PACKAGE = Path(__file__).resolve().parent
 CLONE = PACKAGE.parent if (PACKAGE.parent / "pyproject.toml").is_file() else None
-REQUIRED = ("command", "commit", "dirty", "source", "device", "versions", "seeds")
-REQUIRED += ("date",)
+REQUIRED = "command commit dirty source device versions seeds date".split()
 # /home/..., C:\..., \\server\... and ~/..., but neither 3/4 nor https://...
 ABSOLUTE_PATH = re.compile(
     r"(?:^|[\s=:'\"(,])(?:/[^\s/]+/|~[\w.-]*/|[A-Za-z]:[\\/]|\\\\)"
@@ -208,8 +207,9 @@ def _relative(word: str) -> str:
     option, equals, value = word.rpartition("=")
     path = Path(value)
     if path.is_absolute():
-        inside = CLONE is not None and path.is_relative_to(CLONE)
-        value = path.relative_to(CLONE).as_posix() if inside else path.name
+        value = path.name
+        if CLONE is not None and path.is_relative_to(CLONE):
+            value = path.relative_to(CLONE).as_posix()
     return option + equals + value
 
 

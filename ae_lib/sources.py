@@ -11,13 +11,22 @@ import io
 import pickle
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ae_lib.files import Decoded, cached, class_names, decode, members, pictures_in
+from ae_lib.files import (
+    MOST_BYTES,
+    Decoded,
+    cached,
+    class_names,
+    decode,
+    members,
+    pictures_in,
+)
 
 # Alphabetical order is also the order of the original labels.
 CIFAR10 = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
@@ -184,7 +193,7 @@ def _mixed(
     pictures: Iterable, labels: Iterable, classes: tuple, source: str
 ) -> Decoded:
     """Stack pictures (H, W, 3) in a fixed random order, as they come class by class."""
-    pixels = torch.from_numpy(np.stack(pictures))
+    pixels = torch.from_numpy(np.stack(list(pictures)))
     order = _permutation(len(pixels))
     pixels = pixels.permute(0, 3, 1, 2)[order].contiguous()  # (N, 3, H, W)
     return Decoded(pixels, torch.tensor(labels)[order], classes, source)
@@ -210,18 +219,18 @@ def _cifar_copy(named: Iterable[tuple[str, str, bytes]]) -> Decoded:
 
 def _cifar_batches(place: Path, names: list[str], found: dict[str, bytes]) -> Decoded:
     """Join the pickled batches of the original, given by name."""
-    pixels, labels = [], []
+    pixels, targets = [], []
     for name in names:
         if name not in found:
             raise ValueError(f"{place} lacks {name}; {AGAIN}")
         try:
             batch = _Unpickler(io.BytesIO(found[name]), encoding="latin1").load()
             pixels.append(np.asarray(batch["data"], np.uint8).reshape(-1, 3, 32, 32))
-            labels.append(np.asarray(batch["labels"], np.int64).reshape(-1))
+            targets.append(np.asarray(batch["labels"], np.int64).reshape(-1))
         except Exception as error:  # a damaged pickle raises anything
             raise ValueError(f"{place}: {name} is broken ({error}); {AGAIN}") from error
     joined = torch.from_numpy(np.concatenate(pixels))
-    labels = torch.from_numpy(np.concatenate(labels))
+    labels = torch.from_numpy(np.concatenate(targets))
     if len(joined) != len(labels):
         raise ValueError(
             f"{place}: {len(joined)} images, {len(labels)} labels; {AGAIN}"
@@ -234,7 +243,8 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
         if name == "_reconstruct" and module.endswith("core.multiarray"):
-            return np._core.multiarray._reconstruct  # of numpy 1 and 2 alike
+            core: Any = np._core  # type: ignore[attr-defined]
+            return core.multiarray._reconstruct  # of numpy 1 and 2 alike
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)
         if (module, name) == ("_codecs", "encode"):  # how Python 3 writes bytes
@@ -249,7 +259,7 @@ def _mnist(place: Path, names: list[str], found: dict[str, bytes]) -> Decoded:
         if name not in found and f"{name}.gz" not in found:
             raise ValueError(f"{place} lacks {name}; {AGAIN}")
         try:
-            data = found.get(name) or gzip.decompress(found[f"{name}.gz"])
+            data = found[name] if name in found else _unpacked(found[f"{name}.gz"])
             # Two zeros, 8 for uint8, the rank; big-endian sizes; then the values.
             shape = np.frombuffer(data, ">u4", count=data[3], offset=4)
             values = np.frombuffer(data, np.uint8, offset=4 + 4 * data[3])
@@ -263,3 +273,12 @@ def _mnist(place: Path, names: list[str], found: dict[str, bytes]) -> Decoded:
             f"{tuple(pixels.shape)} and {tuple(labels.shape)}; {AGAIN}"
         )
     return Decoded(pixels.unsqueeze(1), labels.long(), DIGITS, "MNIST")
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Unpack gzip, which can blow a few bytes up to any size, up to a limit."""
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"over {MOST_BYTES // 10**6} million bytes unpacked")
+    return content

@@ -39,41 +39,45 @@ def main(arguments: list[str] | None = None) -> int:
     args = _parser().parse_args(arguments)
     with distributed.joined(pick_device(args.device)), contextlib.ExitStack() as stack:
         if distributed.rank() > 0:  # process 0 speaks for all
-            silence = stack.enter_context(open(os.devnull, "w"))
+            silence = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
             stack.enter_context(contextlib.redirect_stdout(silence))
         return _train(args)
 
 
 def _train(args: argparse.Namespace) -> int:
-    out = Path(args.out)
     try:
-        train = load(args.dataset, "train", args.limit)
-        test = load(args.dataset, "test")
-        validation = None
-        if args.hold_out:
-            train, validation = hold_out(train, args.hold_out, seed=args.seed)
-        torch.manual_seed(args.seed)
-        model = for_images(args.model, args.latent_dim, train)
-        print(f"{args.model} with {_parameters(model):,} parameters, {train}")
-        started = time.perf_counter()
-        history = fit(
-            model,
-            train,
-            validation=validation,
-            epochs=args.epochs,
-            batch_size=args.batch_size,
-            seed=args.seed,
-            out=out,
-            resume=args.resume,
-            device=args.device,
-        )
-    except (ValueError, NonFiniteLoss) as error:
+        return _train_and_measure(args)
+    except (ValueError, NonFiniteLoss, OSError) as error:
         print(f"ae_lib.train: {error}", file=sys.stderr)
         return 1
     except distributed.ProcessLost as error:
         advice = "go on with the same command and --resume"
         print(f"ae_lib.train: {error}; {advice}", file=sys.stderr, flush=True)
         return 1
+
+
+def _train_and_measure(args: argparse.Namespace) -> int:
+    out = Path(args.out)
+    train = load(args.dataset, "train", args.limit)
+    test = load(args.dataset, "test")
+    validation = None
+    if args.hold_out:
+        train, validation = hold_out(train, args.hold_out, seed=args.seed)
+    torch.manual_seed(args.seed)
+    model = for_images(args.model, args.latent_dim, train)
+    print(f"{args.model} with {_parameters(model):,} parameters, {train}")
+    started = time.perf_counter()
+    history = fit(
+        model,
+        train,
+        validation=validation,
+        epochs=args.epochs,
+        batch_size=args.batch_size,
+        seed=args.seed,
+        out=out,
+        resume=args.resume,
+        device=args.device,
+    )
     if distributed.rank() > 0:
         return 130 if history.stopped else 0
     history.save(out / "history.json")
@@ -98,7 +102,7 @@ def _train(args: argparse.Namespace) -> int:
     mean = evaluate(MeanImage.fit(train), test)["mse"]
     metrics["r_squared"] = r_squared(metrics["mse"], mean)
     with write_atomically(out / "metrics.json") as part:
-        part.write_text(json.dumps(metrics, indent=1))
+        part.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     shown = test[:10]
     figure = reconstructions(
         shown.unit(), reconstruct(model, shown), source=test.source

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ae_lib import distributed
+from ae_lib.atomic import try_to_write
 from ae_lib.data import Images, to_unit
 from ae_lib.devices import fast_bf16, pick_device
 from ae_lib.history import History
@@ -69,11 +70,13 @@ def fit(
         )
     train = _checked(images, model)
     held = None if validation is None else _checked(validation, model)
+    if out is not None and distributed.rank() == 0:
+        try_to_write(out)  # now, and not after an hour of training
     device = pick_device(device)
     if device.type == "cpu":
         keep_freed_memory()
     home = next(model.parameters()).device
-    model.to(device, memory_format=torch.channels_last)
+    model.to(device).to(memory_format=torch.channels_last)
     optimizers = _as_list(optimizer(model))
     settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     if out is not None or distributed.size() > 1:

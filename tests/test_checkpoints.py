@@ -4,6 +4,8 @@ import pickle
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 import ae_lib
@@ -46,6 +48,28 @@ def test_missing_and_damaged_files_are_named(tmp_path):
         load_model(path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"latent_dim": "7"},
+        {"latent_dim": str(10**9)},  # would take terabytes
+        {"latent_dim": "many"},
+        {"image_shape": "[3]"},
+        {"image_shape": "null"},
+        {"image_shape": None},
+        {"model": "LinearAutoencoder"},
+    ],
+)
+def test_a_false_header_is_refused(tmp_path, change):
+    path = save_model(MODELS["ConvAutoencoder"](5), tmp_path / "model.safetensors")
+    with safe_open(path, "pt") as file:
+        header = {k: v for k, v in (file.metadata() | change).items() if v is not None}
+        weights = {key: file.get_tensor(key) for key in file.keys()}
+    save_file(weights, path, header)
+    with pytest.raises(ValueError, match=r"model\.safetensors does not hold the wei"):
+        load_model(path)
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.txt"
     path.write_text("old")
@@ -66,3 +90,6 @@ def test_checkpoints_carry_tensors_but_no_code(tmp_path):
     with pytest.raises(ValueError, match="no checkpoint") as caught:
         load_checkpoint(path)
     assert isinstance(caught.value.__cause__, pickle.UnpicklingError)
+    torch.save(torch.zeros(3), path)
+    with pytest.raises(ValueError, match="no checkpoint"):
+        load_checkpoint(path)

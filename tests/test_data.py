@@ -241,6 +241,103 @@ def test_a_truncated_archive_is_named(tmp_path):
         load(root=tmp_path)
 
 
+@pytest.mark.parametrize("ending", ["tar", "tar.gz", "tar.xz", "tar.bz2"])
+def test_an_archive_is_read_whole_or_refused(tmp_path, ending):
+    """Wherever it is cut; with checksums, whichever bit is turned."""
+    (tmp_path / "a").mkdir()
+    generator = np.random.default_rng(0)
+    for k in range(6):
+        (tmp_path / "a" / f"{k}.png").write_bytes(generator.bytes(700))
+    archive = pack(tmp_path / "a", tmp_path / f"x.{ending}")
+    whole = archive.read_bytes()
+
+    def read(content):
+        archive.write_bytes(content)
+        try:
+            return [data for _, data in files.members(archive, ".*")]
+        except ValueError as error:
+            assert str(archive) in str(error) and "\n" not in str(error)
+            assert "cannot be read" in str(error)
+
+    complete = read(whole)
+    assert len(complete) == 6
+    end = len(whole.rstrip(b"\0")) if ending == "tar" else len(whole)
+    cuts = [read(whole[:size]) for size in range(0, end, 1 + end // 150)]
+    assert all(found is None for found in cuts)
+    assert all(
+        read(whole[:size]) in (None, complete) for size in range(end, len(whole), 512)
+    )
+    if ending != "tar":
+        for place in generator.integers(0, len(whole), 100):
+            turned = bytearray(whole)
+            turned[place] ^= 1 << generator.integers(8)
+            assert read(bytes(turned)) in (None, complete)
+
+
+def test_a_damaged_header_does_not_end_the_archive(tmp_path):
+    archive = tmp_path / "x.tar"
+    make_folders(tmp_path / "a", per_class=1)
+    pack(tmp_path / "a", archive)
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"train/deer/0000.png") + 100] ^= 1
+    archive.write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.tar cannot be read \(cut or damaged at"):
+        list(files.members(archive, ".*"))
+
+
+def test_too_large_a_file_in_an_archive_is_refused_unread(tmp_path):
+    """A bomb: an archive of some kilobytes that claims, or holds, gigabytes."""
+    archive = tmp_path / "cifar10.tar"
+    with tarfile.open(archive, "w") as tar:
+        info = tarfile.TarInfo("train/cat/0.png")
+        info.size = 10**12
+        tar.addfile(info)
+    with pytest.raises(ValueError, match=r"cat/0\.png has 1,000,000,000,000 bytes"):
+        load(root=tmp_path)
+
+
+def test_a_bomb_in_gzip_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MOST_BYTES", 10**6)
+    make_idx(tmp_path, pack=True)
+    bomb = gzip.compress(struct.pack(">4i", 0x803, 2000, 28, 28) + bytes(2000 * 784))
+    (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(bomb)
+    assert len(bomb) < 10_000
+    with pytest.raises(ValueError, match=r"train-images.*over 1 million bytes unpa"):
+        load("mnist", root=tmp_path)
+
+
+def test_a_bomb_among_the_pictures_of_cifar10_is_named(tmp_path):
+    make_folders(tmp_path / "a", splits=("train",), per_class=1)
+    write_empty_png(tmp_path / "a" / "train" / "cat" / "0000.png", 30_000)
+    pack(tmp_path / "a", tmp_path / "cifar10.tar.xz")
+    with pytest.raises(ValueError, match="cat/0000.png is over 50 million pixels"):
+        load(root=tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the planted program is a shell script")
+def test_a_program_in_a_picture_is_not_run(tmp_path, monkeypatch, capsys):
+    """PostScript under the name of a PNG, for which Pillow would start Ghostscript."""
+    from PIL import EpsImagePlugin
+
+    (tmp_path / "bin").mkdir()
+    planted = tmp_path / "bin" / "gs"
+    planted.write_text(f"#!/bin/sh\ntouch '{tmp_path}/harmed'\n", encoding="utf-8")
+    planted.chmod(0o755)
+    monkeypatch.setenv("PATH", str(planted.parent), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    picture = tmp_path / "own" / "a.png"
+    picture.parent.mkdir()
+    picture.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n")
+    for k in range(2):
+        Image.fromarray(draw(0, k)).save(picture.with_name(f"{k}.png"))
+    load(tmp_path / "own")
+    assert "left out 1 of 3 pictures: a.png (broken)" in capsys.readouterr().out
+    assert not (tmp_path / "harmed").exists()
+    with pytest.raises(OSError), Image.open(picture) as trusting:
+        trusting.load()
+    assert (tmp_path / "harmed").exists()  # the attack is a real one
+
+
 def test_a_broken_picture_of_cifar10_is_named(tmp_path):
     make_folders(tmp_path)
     (tmp_path / "train" / "cat" / "0001.png").write_bytes(b"no picture")

@@ -15,6 +15,7 @@ import pytest
 
 from ae_lib import fetch as module
 from ae_lib.fetch import DownloadError, RemoteFile, fetch
+from tests.faults import full_disk, powerless
 
 CONTENT = random.Random(0).randbytes(300_000)
 NAME = "cifar-10-python.tar.gz"
@@ -46,7 +47,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Range", span)
         else:
             self.send_response(200)
-        self.send_header("Content-Length", str(len(content) - start))
+        if how != "endless":
+            self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         body = content[start:]
         if how in ("cut", "norange") and not self.server.was_cut:
@@ -56,6 +58,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             body = b"" if start else body[:50_000]
         if how == "hangs":
             self.server.stop.wait(5)
+        if how == "stalls":
+            self.wfile.write(body[:50_000])
+            self.server.stop.wait(5)
+            return
+        if how == "endless":
+            while not self.server.stop.is_set():
+                self.wfile.write(bytes(100_000))
+        if how == "steady":
+            for k in range(0, len(body), 10_000):
+                self.wfile.write(body[k : k + 10_000])
+                self.server.stop.wait(0.02)
+            return
         if how == "tires":
             self.wfile.write(body[:200_000])
             body = body[200_000:]
@@ -282,6 +296,116 @@ def test_two_threads_may_fetch_at_once(server, tmp_path):
     assert results == [tmp_path / NAME] * 4
     assert results[0].read_bytes() == CONTENT
     assert [p.name for p in tmp_path.iterdir()] == [NAME]
+
+
+def test_a_host_that_falls_silent_is_given_up_and_what_it_sent_is_kept(
+    server, tmp_path
+):
+    path = fetch("cifar10", tmp_path, [f"{server.url}/stalls"], timeout=0.3)
+    assert path.read_bytes() == CONTENT
+    assert server.log == [("stalls", None), ("official", "bytes=50000-")]
+
+
+def test_a_host_that_never_ends_fills_no_disk(server, tmp_path):
+    path = fetch("cifar10", tmp_path, [f"{server.url}/endless"])
+    assert path.read_bytes() == CONTENT
+    assert visits(server) == ["endless", "official"]
+    assert [p.name for p in tmp_path.iterdir()] == [NAME]
+
+
+# ------------------------------------------- whole processes, in trouble of their own
+
+COMMAND = f"""
+import sys
+from ae_lib import fetch as module
+host, md5, size = sys.argv[1:]
+file = module.RemoteFile("{NAME}", md5, int(size), host)
+module.DATA_SETS = {{"cifar10": [file]}}
+sys.exit(module.main(["cifar10"]))
+"""
+
+
+def process(server, folder, how, python=(sys.executable,), command=COMMAND):
+    (file,) = module.DATA_SETS["cifar10"]
+    arguments = [f"{server.url}/{how}", file.md5, str(file.size)]
+    return subprocess.Popen(
+        [*python, "-c", command, *arguments],
+        cwd=Path(module.__file__).resolve().parent.parent,
+        env={**os.environ, "AE_DATA_DIR": str(folder), "TQDM_DISABLE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def failure(started):
+    """The one line that a failed command says."""
+    out, told = started.communicate()
+    assert started.returncode == 1 and out == ""
+    assert told.count("\n") == 1 and told.startswith("cifar10: "), told
+    return told
+
+
+def test_two_processes_may_fetch_at_once(server, tmp_path):
+    both = [process(server, tmp_path, "steady") for _ in range(2)]
+    assert [started.communicate()[1] for started in both] == ["", ""]
+    assert [started.returncode for started in both] == [0, 0]
+    assert [p.name for p in tmp_path.iterdir()] == [NAME]
+    assert (tmp_path / NAME).read_bytes() == CONTENT
+
+
+def test_killed_while_it_downloads_it_leaves_a_beginning(server, tmp_path):
+    started = process(server, tmp_path, "steady")
+    deadline = time.monotonic() + 30
+    parts = []
+    while not parts or parts[0].stat().st_size < 50_000:
+        assert time.monotonic() < deadline
+        parts = list(tmp_path.glob("*.part"))
+        time.sleep(0.005)
+    started.kill()
+    started.communicate()
+    (part,) = tmp_path.iterdir()
+    size = part.stat().st_size
+    assert part == parts[0] and CONTENT.startswith(part.read_bytes())
+    long_ago = time.time() - module.ABANDONED - 1
+    os.utime(part, (long_ago, long_ago))
+    assert fetch("cifar10", tmp_path).read_bytes() == CONTENT
+    assert server.log[-1] == ("official", f"bytes={size}-")
+    assert [p.name for p in tmp_path.iterdir()] == [NAME]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such limits there")
+def test_a_full_disk_ends_in_a_sentence_and_the_download_goes_on_later(
+    server, tmp_path
+):
+    told = failure(process(server, tmp_path, "official", full_disk(100_000)))
+    assert "File too large" in told and "free some space or set AE_DATA_DIR" in told
+    assert [p.name for p in tmp_path.iterdir()] == [f"{NAME}.part"]
+    assert fetch("cifar10", tmp_path).read_bytes() == CONTENT
+    assert server.log[-1] == ("official", "bytes=100000-")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders know no permissions there")
+def test_a_forbidden_folder_ends_in_a_sentence(server, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o555)
+    told = failure(process(server, tmp_path / "locked", "official", powerless()))
+    assert "Permission denied" in told and "AE_DATA_DIR" in told
+    told = failure(process(server, tmp_path / "locked" / "in", "official", powerless()))
+    assert "Permission denied" in told
+    assert list((tmp_path / "locked").iterdir()) == []
+
+
+def test_without_a_network_one_sentence_says_so(server, tmp_path):
+    """No name is found, as without a connection."""
+    no_names = (
+        "import socket\n"
+        "def lost(*args, **options):\n"
+        "    raise socket.gaierror(-3, 'Temporary failure in name resolution')\n"
+        "socket.getaddrinfo = lost\n"
+    )
+    told = failure(process(server, tmp_path, "x", command=no_names + COMMAND))
+    assert "cannot be reached" in told and "AE_MIRRORS" in told
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_prints_what_it_got(server, tmp_path, monkeypatch, capsys):

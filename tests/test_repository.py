@@ -15,6 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 import ae_lib
 from ae_lib import results
@@ -31,6 +32,7 @@ TOP_LEVEL = {
     "README.md",
     "ae_lib",
     "chapters",
+    "constraints-colab.txt",
     "constraints.txt",
     "data",
     "environment.yml",
@@ -40,6 +42,7 @@ TOP_LEVEL = {
 }
 NOT_OURS = {".git", ".venv", "__pycache__", ".ipynb_checkpoints", ".ruff_cache"}
 NOT_OURS |= {".pytest_cache", ".hypothesis", "build", "dist", "runs"}
+NOT_OURS |= {".venv-colab", ".mypy_cache"}
 MODULE_LINES = 320
 
 
@@ -63,8 +66,8 @@ def readme(root):
     return path.read_text(encoding="utf-8")
 
 
-def pins(root):
-    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+def pins(root, name="constraints.txt"):
+    lines = (root / name).read_text(encoding="utf-8").splitlines()
     pairs = (line.split("==") for line in lines if line and line[0] != "#")
     return {canonicalize_name(name): version for name, version in pairs}
 
@@ -159,6 +162,31 @@ def test_colab_is_not_shut_out(project):
     assert [n for n, version in colab.items() if version not in bounds[n]] == []
 
 
+def test_the_second_environment_has_the_oldest_versions(root, project):
+    """Of all that is declared; the notebook packages are exactly those of Colab."""
+    extras = project["project"]["optional-dependencies"]
+    declared = project["project"]["dependencies"] + extras["course"] + extras["test"]
+    pinned = pins(root, "constraints-colab.txt")
+    for requirement in map(Requirement, declared):
+        (bound,) = requirement.specifier
+        oldest = Version(pinned[canonicalize_name(requirement.name)])
+        stated = Version(bound.version)
+        assert oldest.release[: len(stated.release)] == stated.release, requirement
+    assert pinned["ipywidgets"] == "7.7.1" and pinned["ipython"] == "7.34.0"
+    assert pinned["ipykernel"].startswith("6.17.")
+    assert [n for n in pinned if re.match("nvidia|cuda|triton|ae.lib", n)] == []
+
+
+def test_file_names_fit_windows_and_macos(root):
+    """No forbidden signs or names there, and none that differ in case alone."""
+    names = [path.relative_to(root).as_posix() for path in project_files(root)]
+    for name in names:
+        assert not re.search(r'[<>:"|?*\\\x00-\x1f]|[. ](/|$)', name), name
+        assert not re.search(r"(^|/)(con|prn|aux|nul|com\d|lpt\d)(\.|/|$)", name, re.I)
+        assert len(name) < 160, name
+    assert len({name.lower() for name in names}) == len(names) > 100
+
+
 def test_citation_agrees(root, address):
     text = (root / "CITATION.cff").read_text(encoding="utf-8")
     citation = yaml.safe_load(text)
@@ -238,7 +266,7 @@ def test_make_lists_its_targets(root):
     make = shutil.which("make")
     text = (root / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"^([a-z-]+):.*## ", text, re.MULTILINE)
-    assert len(targets) <= 11
+    assert len(targets) <= 12
     assert set(re.findall(r"^\.PHONY: (.*)$", text, re.M)[0].split()) == set(targets)
     if make:  # Windows has none; the README says what to type there
         listed = subprocess.run([make], cwd=root, capture_output=True, text=True).stdout
