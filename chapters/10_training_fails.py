@@ -1019,6 +1019,29 @@ def faint(seed=0):
 
 # %% tags=["exercise"]
 # Exercise 10.1
+from torch import nn
+
+
+class Diagnosis:
+    """The program `faint`: its cause, what shows it, and what mends it."""
+
+    def cause(self):
+        """Name the cause, in one of the doctor's words."""
+        ...  # your code here
+
+    def measure(self, model, x):
+        """Return a number that is far off in this program alone."""
+        ...  # your code here
+
+    def repair(self, model, optimizer):
+        """Return a model and an optimizer that learn."""
+        ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("10.1", Diagnosis)
 
 # %% [markdown]
 # 2. **Look-alikes.** Write `diagnose(model, optimizer, x)` for networks that
@@ -1029,6 +1052,22 @@ def faint(seed=0):
 
 # %% tags=["exercise"]
 # Exercise 10.2
+import torch.nn.functional as F
+from torch import nn
+
+
+def diagnose(model, optimizer, x):
+    """Return the cause of the trouble in a network like those of this page.
+
+    One of "signal.dead-units", "signal.common-mode", "step.too-small", "none".
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("10.2", diagnose)
 
 # %%
 exercises.progress("10")

@@ -1129,6 +1129,31 @@ def dull(seed=0):
 
 # %% tags=["exercise"]
 # Exercise 11.1
+from torch import nn
+
+from ae_lib.metrics import effective_rank
+
+
+class Diagnosis:
+    """The program `dull`: its cause, what shows it, and what mends it."""
+
+    def cause(self):
+        """Name the cause, in one of the doctor's words."""
+        ...  # your code here
+
+    def measure(self, model, x):
+        """Return a number that is far off in this program alone."""
+        ...  # your code here
+
+    def repair(self, model):
+        """Return a model that can be trained as this one was."""
+        ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("11.1", Diagnosis)
 
 # %% [markdown]
 # 2. **Two gaps.** Good on the training images, bad on new ones: learned by
@@ -1139,6 +1164,23 @@ def dull(seed=0):
 
 # %% tags=["exercise"]
 # Exercise 11.2
+from ae_lib.baselines import PCA
+from ae_lib.metrics import mse
+
+
+def diagnose(model, x, new):
+    """Return why a network is worse on new images than on its training images.
+
+    x (N, 3, 16, 16) are the training images, new (M, 3, 16, 16) the others.
+    One of "fit.overfit", "data.shift", "none".
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("11.2", diagnose)
 
 # %%
 exercises.progress("11")

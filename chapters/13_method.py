@@ -449,6 +449,22 @@ claim("errors reported of the repaired program", errors, "~", 0, tol=0)
 
 # %% tags=["exercise"]
 # Exercise 13.1
+import torch.nn.functional as F
+
+
+def verdict(net, optimizer, x):
+    """Return why a network of the class Net does not learn.
+
+    One of "wiring.unoptimised", "step.too-small", "step.too-large", "none".
+    The forward pass uses net.encoder and the list net.layers.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("13.1", verdict)
 
 # %% [markdown]
 # 2. **A quiet fault.** Someone draws batches of inputs and of targets with two
@@ -472,6 +488,30 @@ def pairs(x, size):
 
 # %% tags=["exercise"]
 # Exercise 13.2
+import torch.nn.functional as F
+from torch.utils.data import DataLoader
+
+
+class Diagnosis:
+    """The program `pairs`: its cause, what shows it, and what mends it."""
+
+    def cause(self):
+        """Name the cause, in one of the doctor's words."""
+        ...  # your code here
+
+    def measure(self, pairs):
+        """Return a number that is far off in this program alone."""
+        ...  # your code here
+
+    def repair(self, x, size):
+        """Yield (input, target) for one epoch, in random order."""
+        ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("13.2", Diagnosis)
 
 # %%
 exercises.progress("13")
