@@ -1164,8 +1164,9 @@ exercises.check("11.1", Diagnosis)
 
 # %% tags=["exercise"]
 # Exercise 11.2
+import torch.nn.functional as F
+
 from ae_lib.baselines import PCA
-from ae_lib.metrics import mse
 
 
 def diagnose(model, x, new):

@@ -24,7 +24,7 @@ from ae_lib.exercises.judge import (
 )
 
 HEAVY = (nn.Conv2d, nn.Linear)
-STEPS = 100
+STEPS = 120
 
 
 # What the page defines; a test holds the two equal.
@@ -119,6 +119,12 @@ def _moved(model: nn.Module, optimizer: Optimizer, x: Tensor) -> float:
     return torch.tensor(ratios).median().item()
 
 
+def _first_share(x: Tensor) -> float:
+    """Return the share of the variance along the first principal component."""
+    variances = torch.linalg.svdvals((x - x.mean(0)).flatten(1)).square()
+    return (variances[0] / variances.sum()).item()
+
+
 @hint("R² from 0.00 to over 0.3, and a number that is far off in this program alone")
 def check_1(answer: type) -> str:
     """Hold a Diagnosis of `faint` to its cause, a measurement and a repair."""
@@ -149,7 +155,8 @@ def check_1(answer: type) -> str:
         "signal.common-mode": look(1, ratio),
         "signal.saturated": lambda: "a ReLU has no plateau above zero",
         "code.too-small": lambda: (
-            "PCA with a single number has an R² above 0, and this network has none"
+            f"PCA with a single number gives back {_first_share(x):.0%} of the "
+            "variance, and this network, with 32, nothing"
         ),
     }
     hold_cause(cause(), "signal.init-scale", look_alikes)
@@ -163,17 +170,17 @@ def check_1(answer: type) -> str:
         [measure(faint(s)[0], x[:128]) for s in seeds],
         {k: [measure(m, x[:128]) for m in models] for k, models in programs.items()},
     )
-    before = _train(*faint(), x)
+    before = reached = _train(*faint(), x)
     for seed in (0, 1):
         model, optimizer = sequence(repair(*faint(seed)), 2, "what repair returns")
         expect(isinstance(model, nn.Module), f"expected a model, got {kind(model)}")
-        reached = _train(model, optimizer, x)
-        expect(
-            reached > 0.3,
-            f"the cause is right, and the repair is not: after {STEPS} steps R² is "
-            f"{reached:.2f}, and {before:.2f} without it. Does every layer keep the "
-            "size of the signal, and is the first answer a quiet one?",
-        )
+        reached = max(reached, _train(model, optimizer, x))
+    expect(
+        reached > max(0.3, before + 0.2),
+        f"the cause is right, and the repair is not: after {STEPS} steps R² is "
+        f"{reached:.2f} at best, and {before:.2f} without it. Does every layer keep "
+        "the size of the signal, and is the first answer a quiet one?",
+    )
     return f"after {STEPS} steps R² is {reached:.2f}, and {before:.2f} as it came"
 
 

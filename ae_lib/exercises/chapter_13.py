@@ -131,7 +131,8 @@ def check_1(verdict: Callable[[Net, Optimizer, Tensor], str]) -> str:
             "wiring.unoptimised": f"{still:.0%} of the weights that the forward pass "
             "uses do not move at all in a step, and at no rate would they: the "
             "optimizer does not have them",
-            "step.too-small": f"{every}, a thousandth of what is usual",
+            "step.too-small": f"{every}, and a first step of Adam usually moves "
+            "them by some hundredths",
             "step.too-large": f"{every}: the first step throws away what was drawn",
             "none": f"{every}, and that is usual for a first step of Adam",
         }

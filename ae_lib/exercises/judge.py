@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import textwrap
 import traceback
 from collections.abc import Callable, Iterable
@@ -257,7 +258,7 @@ def hold_apart(patients: list, others: dict[str, list]) -> None:
 
     `others` maps whose numbers they are to the numbers, the healthy ones first. Apart
     means: on the same side as the healthy ones, and further than the numbers of either
-    group differ among themselves.
+    group differ among themselves, as numbers or by their logarithms.
 
     >>> hold_apart([9.0, 8.5], {"a healthy one": [1.0, 2.0]})
     >>> hold_apart([9.0, 8.5], {"a healthy one": [1.0, 8.6]})
@@ -270,15 +271,30 @@ def hold_apart(patients: list, others: dict[str, list]) -> None:
         values = [number(value, f"for {whose} your number") for value in values]
         if above is None:
             above = sum(patients) / len(patients) > sum(values) / len(values)
-        gaps = [(a - b) if above else (b - a) for a in patients for b in values]
-        spread = max(max(v) - min(v) for v in (patients, values))
-        if min(gaps) <= max(spread, 1e-12):
-            at = gaps.index(min(gaps))
-            a, b = patients[at // len(values)], values[at % len(values)]
-            raise Wrong(
-                f"your number is {show(a)} here and {show(b)} for {whose}: it does "
-                "not tell the two apart"
+        if not (
+            _apart(patients, values, above) or _apart(*_logs(patients, values), above)
+        ):
+            near = (
+                (min(patients), max(values)) if above else (max(patients), min(values))
             )
+            raise Wrong(
+                f"your number is {show(near[0])} here and {show(near[1])} for {whose}: "
+                "it does not tell the two apart"
+            )
+
+
+def _apart(patients: list, others: list, above: bool) -> bool:
+    """Say whether two groups lie further apart than either is wide."""
+    high, low = (patients, others) if above else (others, patients)
+    widest = max(max(group) - min(group) for group in (patients, others))
+    return min(high) - max(low) > max(widest, 1e-12)
+
+
+def _logs(*groups: list) -> list[list]:
+    """Return the logarithms of positive numbers, of negative ones the numbers."""
+    if min(map(min, groups)) < 0:
+        return list(groups)
+    return [[math.log(max(value, 1e-30)) for value in group] for group in groups]
 
 
 def r_squared(model: Callable, x: Tensor) -> float:
