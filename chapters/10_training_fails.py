@@ -731,11 +731,12 @@ claim("best R² with batches of 8", max(sum(map(score, freed), [])), "<", 0.1)
 
 # %%
 equal = {}
-for size in (8, 128):
-    for name, steps in (("equal steps", 120), ("equal images", 2_560 // size)):
+for name in ("equal steps", "equal images"):
+    for size in (8, 128):
+        steps = 120 if name == "equal steps" else 2_560 // size
         runs = repeat(versions[NORM], adam(3e-3), FEW, size=size, steps=steps)
         equal[f"{name}, {size}"] = score(runs)
-plots.bars(dict(sorted(equal.items())), "R²", source=credit)
+plots.bars(equal, "R²", source=credit)
 
 # %% [markdown]
 # At equal steps the larger batch wins: its gradient is cleaner, and it has
@@ -993,18 +994,101 @@ def treat(n, cause):
 #
 # ## Exercises
 #
-# 1. **Three patients.** Name the cause of `patient(2)`, `patient(6)` and
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **A flat loss.** Someone drew all weights with a deviation of 0.02, "small
+#    weights are safe". R² stays at 0. Is the rate too low? Are the units dead?
+#    Name the `cause` in one of the doctor's words, write a `measure(model, x)`
+#    that is far off in this program and neither in a healthy network nor in a
+#    look-alike, and `repair` it: R² must rise. The check brings its own images
+#    of this shape.
+
+
+# %%
+def faint(seed=0):
+    """Return a network for images (B, 3, 16, 16), and its optimizer."""
+    model = network(norm=False, seed=seed)
+    for layer in weighted(model):
+        nn.init.normal_(layer.weight, std=0.02)  # as in a well-known recipe
+        nn.init.zeros_(layer.bias)
+    return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+
+# %% tags=["exercise"]
+# Exercise 10.1
+from torch import nn
+
+
+class Diagnosis:
+    """The program `faint`: its cause, what shows it, and what mends it."""
+
+    def cause(self):
+        """Name the cause, in one of the doctor's words."""
+        ...  # your code here
+
+    def measure(self, model, x):
+        """Return a number that is far off in this program alone."""
+        ...  # your code here
+
+    def repair(self, model, optimizer):
+        """Return a model and an optimizer that learn."""
+        ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("10.1", Diagnosis)
+
+# %% [markdown]
+# 2. **Look-alikes.** Write `diagnose(model, optimizer, x)` for networks that
+#    `network` has built: the name of the trouble, or `"none"`. The check brings
+#    ten you have not seen, some of them healthy. Which instrument has to be
+#    asked first, because it spoils the others?
+
+
+# %% tags=["exercise"]
+# Exercise 10.2
+import torch.nn.functional as F
+from torch import nn
+
+
+def diagnose(model, optimizer, x):
+    """Return the cause of the trouble in a network like those of this page.
+
+    One of "signal.dead-units", "signal.common-mode", "step.too-small", "none".
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("10.2", diagnose)
+
+# %%
+exercises.progress("10")
+
+# %% [markdown]
+# The others have no check below them: a treatment or a number tells.
+#
+# 3. **Three patients.** Name the cause of `patient(2)`, `patient(6)` and
 #    `patient(9)`. All three stay at a flat loss. Use the instruments of this
 #    page before you ask the doctor. You have succeeded when `treat(n, cause)`
 #    prints its claim for all three, and you can name for each a look-alike
 #    that it rejects, and the measurement that told them apart.
-# 2. **Clip, with Adam.** Adam divides each gradient by its own size. So does
+# 4. **Clip, with Adam.** Adam divides each gradient by its own size. So does
 #    clipping change anything for Adam at 0.003, when one image is damaged?
-#    Predict first. You have succeeded when you can explain what you found.
-# 3. **Sharp minima.** "Large batches generalise worse." On 256 images, train
-#    with batches of 16 and of 256 until the *training* R² is the same, and
-#    compare validation. You have succeeded when you can say how large the
-#    difference is next to that between seeds.
+#    And an Adam that forgets in ten steps, `betas=(0.9, 0.9)`, with that image
+#    and without? Predict first. You have succeeded when you can explain what
+#    you found.
+# 5. **Sharp minima.** "Large batches generalise worse." On 256 images, train
+#    with batches of 16 and of 256 until the *training* R² is 0.7, and on until
+#    it is 0.8; compare validation at both. You have succeeded when you can say
+#    how large the difference is next to that between seeds.
 #
 # Solutions:
 # [solutions/10_training_fails.ipynb](solutions/10_training_fails.ipynb).

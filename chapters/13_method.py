@@ -508,16 +508,91 @@ claim("errors reported of the repaired program", errors, "~", 0, tol=0)
 #
 # ## Exercises
 #
-# 1. **Right cause or look-alike?** Two programs whose loss does not move: one
-#    forgot to register its decoder, the other has a rate of 0.000001. Write
-#    `verdict(repaired, lr)`, which answers "register", "rate" or "neither"
-#    from the weights before and after a single step, without looking at `lr`.
-#    You have succeeded when it tells all three apart, and calls the rate 0.3
-#    a rate, too.
-# 2. **A quiet fault.** Someone's loss compares `net(x)` with `x.flip(0)`: the
-#    batch in reverse order. Ranges, weights and batches are all in order.
-#    Which question of the chart finds it? You have succeeded when a number
-#    says so before any training.
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **Right cause or look-alike?** A decoder that the optimizer does not have,
+#    and a rate that is far too small or too large: three programs that do not
+#    learn. Write `verdict(net, optimizer, x)` for networks of the class `Net`
+#    above, which names the cause from the weights before and after a single
+#    step, without looking at the rate. Some of the eight programs of the check
+#    are healthy, and some have two faults: name the one to be mended first.
+
+
+# %% tags=["exercise"]
+# Exercise 13.1
+import torch.nn.functional as F
+
+
+def verdict(net, optimizer, x):
+    """Return why a network of the class Net does not learn.
+
+    One of "wiring.unoptimised", "step.too-small", "step.too-large", "none".
+    The forward pass uses net.encoder and the list net.layers.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("13.1", verdict)
+
+# %% [markdown]
+# 2. **A quiet fault.** Someone draws batches of inputs and of targets with two
+#    loaders. Weights, range, code and rate are in order, and the network draws
+#    the mean image. Name the `cause` in one of the doctor's words. Write
+#    `measure(pairs)`, which gets the batches of an epoch as a list: a number
+#    that is far off here, and neither in a healthy epoch nor in that of a
+#    denoiser, whose inputs are not its targets either. And `repair` it.
+
+
+# %%
+from torch.utils.data import DataLoader
+
+
+def pairs(x, size):
+    """Yield (input, target) for one epoch, in random order."""
+    inputs = DataLoader(x, size, shuffle=True)
+    targets = DataLoader(x, size, shuffle=True)
+    yield from zip(inputs, targets, strict=True)
+
+
+# %% tags=["exercise"]
+# Exercise 13.2
+import torch.nn.functional as F
+from torch.utils.data import DataLoader
+
+
+class Diagnosis:
+    """The program `pairs`: its cause, what shows it, and what mends it."""
+
+    def cause(self):
+        """Name the cause, in one of the doctor's words."""
+        ...  # your code here
+
+    def measure(self, pairs):
+        """Return a number that is far off in this program alone."""
+        ...  # your code here
+
+    def repair(self, x, size):
+        """Yield (input, target) for one epoch, in random order."""
+        ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("13.2", Diagnosis)
+
+# %%
+exercises.progress("13")
+
+# %% [markdown]
+# The third has no check below it: you are the judge.
+#
 # 3. **Leave one out.** Is each of the five a fault, or would four repairs have
 #    done? Repair all but one, five times. You have succeeded when you can name
 #    the fault that hides best: without its repair the program looks like a

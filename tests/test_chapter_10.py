@@ -114,3 +114,17 @@ def test_quiet_makes_the_answer_ten_times_smaller_and_nothing_else(page):
         for a, b in zip(page["weighted"](loud), page["weighted"](soft), strict=True)
     ]
     assert changed == [False] * 7 + [True]
+
+
+@pytest.mark.parametrize("name", ["network", "weighted", "faint"])
+def test_the_check_knows_the_program_of_the_page(root, name):
+    chapter = next((root / "chapters").glob("10_*.py"))
+    check = root / "ae_lib" / "exercises" / "chapter_10.py"
+    solutions = chapter.parent / "solutions" / chapter.name
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8"))
+        for path in (chapter, check, solutions)
+    ]
+    found = [n for tree in trees for n in tree.body if getattr(n, "name", "") == name]
+    assert len(found) == 3
+    assert len({ast.unparse(node) for node in found}) == 1

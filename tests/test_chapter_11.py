@@ -163,3 +163,17 @@ def test_a_verdict_accepts_what_takes_a_third_of_the_sickness(page, capsys):
     assert page["verdict"](sickness, dose=0.2) == pytest.approx(0.8)
     words = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert words == ["accepted", "rejected"]
+
+
+@pytest.mark.parametrize("name", ["dull"])
+def test_the_check_knows_the_program_of_the_page(root, name):
+    chapter = next((root / "chapters").glob("11_*.py"))
+    check = root / "ae_lib" / "exercises" / "chapter_11.py"
+    solutions = chapter.parent / "solutions" / chapter.name
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8"))
+        for path in (chapter, check, solutions)
+    ]
+    found = [n for tree in trees for n in tree.body if getattr(n, "name", "") == name]
+    assert len(found) == 3
+    assert len({ast.unparse(node) for node in found}) == 1

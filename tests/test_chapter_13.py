@@ -95,3 +95,17 @@ def test_chart_checklist_and_sections_ask_the_same_questions(root):
 def test_the_words_of_the_chart_fit_their_boxes(root):
     figure = plots.flow_chart(assigned(path(root), "STAGES"), "Train longer.")
     assert all(text.get_text().count("\n") <= 1 for text in figure.axes[0].texts)
+
+
+@pytest.mark.parametrize("name", ["Net", "pairs"])
+def test_the_check_knows_the_program_of_the_page(root, name):
+    chapter = next((root / "chapters").glob("13_*.py"))
+    check = root / "ae_lib" / "exercises" / "chapter_13.py"
+    solutions = chapter.parent / "solutions" / chapter.name
+    trees = [
+        ast.parse(path.read_text(encoding="utf-8"))
+        for path in (chapter, check, solutions)
+    ]
+    found = [n for tree in trees for n in tree.body if getattr(n, "name", "") == name]
+    assert len(found) == 3
+    assert len({ast.unparse(node) for node in found}) == 1

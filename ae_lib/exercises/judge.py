@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import textwrap
 import traceback
 from collections.abc import Callable, Iterable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -205,3 +207,113 @@ def _short(error: BaseException, most: int = 160) -> str:
     except Exception:  # a reader's own exception may fail at this as well
         return ""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+# ------------------------------------------------------------------- a broken program
+
+
+def diagnosis(answer: object) -> tuple[Callable, Callable, Callable]:
+    """Return the three parts of a class Diagnosis, or raise Wrong: one is missing."""
+    expect(isinstance(answer, type), "keep the class, and give it to the check itself")
+    one = answer()
+    parts = [getattr(one, name, None) for name in ("cause", "measure", "repair")]
+    expect(all(map(callable, parts)), "the class needs cause, measure and repair")
+    return tuple(parts)
+
+
+def hold_cause(value: object, right: str, against: dict[str, Callable]) -> None:
+    """Raise Wrong unless a cause is the right one, with what speaks against it.
+
+    `against` maps each look-alike to a function that measures, and returns the
+    sentence.
+
+    >>> hold_cause("data.order", "data.order", {})
+    >>> hold_cause("code.too-small", "data.order", {"code.too-small": lambda: "no"})
+    Traceback (most recent call last):
+    ae_lib.exercises.judge.Wrong: not code.too-small: no
+    """
+    from ae_lib.doctor.reasoning import ORDER  # the doctor's words
+
+    _returned(value, "the cause")
+    if not isinstance(value, str) or value not in ORDER:
+        said = repr(value) if isinstance(value, str) else kind(value)
+        raise Wrong(
+            f"{said} is none of the doctor's words. The last column of "
+            "chapters/diagnosis.md lists them, such as `step.too-small`"
+        )
+    expect(
+        value != "fit.mean-image",
+        "fit.mean-image is what one sees, the symptom; name what causes it",
+    )
+    if value in against:
+        raise Wrong(f"not {value}: {against[value]()}")
+    expect(
+        value == right,
+        f"not {value}: no measurement of this page shows it in this program",
+    )
+
+
+def hold_apart(patients: list, others: dict[str, list]) -> None:
+    """Raise Wrong unless a number lies apart for patients and for all the others.
+
+    `others` maps whose numbers they are to the numbers, the healthy ones first. Apart
+    means: on the same side as the healthy ones, and further than the numbers of either
+    group differ among themselves, as numbers or by their logarithms.
+
+    >>> hold_apart([9.0, 8.5], {"a healthy one": [1.0, 2.0]})
+    >>> hold_apart([9.0, 8.5], {"a healthy one": [1.0, 8.6]})
+    Traceback (most recent call last):
+    ae_lib.exercises.judge.Wrong: your number is 9 here and 8.6 for a healthy one: ...
+    """
+    patients = [number(value, "your number") for value in patients]
+    above = None
+    for whose, values in others.items():
+        values = [number(value, f"for {whose} your number") for value in values]
+        if above is None:
+            above = sum(patients) / len(patients) > sum(values) / len(values)
+        if not (
+            _apart(patients, values, above) or _apart(*_logs(patients, values), above)
+        ):
+            near = (
+                (min(patients), max(values)) if above else (max(patients), min(values))
+            )
+            raise Wrong(
+                f"your number is {show(near[0])} here and {show(near[1])} for {whose}: "
+                "it does not tell the two apart"
+            )
+
+
+def _apart(patients: list, others: list, above: bool) -> bool:
+    """Say whether two groups lie further apart than either is wide."""
+    high, low = (patients, others) if above else (others, patients)
+    widest = max(max(group) - min(group) for group in (patients, others))
+    return min(high) - max(low) > max(widest, 1e-12)
+
+
+def _logs(*groups: list) -> list[list]:
+    """Return the logarithms of positive numbers, of negative ones the numbers."""
+    if min(map(min, groups)) < 0:
+        return list(groups)
+    return [[math.log(max(value, 1e-30)) for value in group] for group in groups]
+
+
+def r_squared(model: Callable, x: Tensor) -> float:
+    """Say how much of the variance of images a model gives back, 0 for the mean."""
+    with torch.no_grad():
+        error = (model(x) - x).square().mean()
+    return (1 - error / (x - x.mean(0)).square().mean()).item()
+
+
+FIELDS = ((2, 1, 1.0), (2, 3, 0.4), (4, 1, 0.4))  # grid, colours, weight
+
+
+def smooth_images(
+    n: int, size: int = 16, channels: int = 3, fields: tuple = FIELDS, seed: int = 0
+) -> Tensor:
+    """Draw n smooth random images (n, channels, size, size), standardised."""
+    random = torch.Generator().manual_seed(seed)
+    x = torch.zeros(n, channels, size, size)
+    for grid, colours, weight in fields:
+        coarse = torch.randn(n, colours, grid, grid, generator=random)
+        x += weight * F.interpolate(coarse, (size, size), mode="bilinear")
+    return (x - x.mean(0)) / x.std()

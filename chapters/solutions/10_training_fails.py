@@ -237,6 +237,135 @@ def treat(n, cause):
 # %% [markdown]
 # ## Exercise 1
 #
+# The program, and the size of its signal behind each layer, beside that of the
+# network with He's weights.
+
+
+# %%
+def faint(seed=0):
+    """Return a network for images (B, 3, 16, 16), and its optimizer."""
+    model = network(norm=False, seed=seed)
+    for layer in weighted(model):
+        nn.init.normal_(layer.weight, std=0.02)  # as in a well-known recipe
+        nn.init.zeros_(layer.bias)
+    return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+
+@torch.no_grad()
+def sizes(model, x=x_train[:128]):
+    found = []
+    for layer in model:
+        x = layer(x)
+        if isinstance(layer, HEAVY):
+            found.append(f"{x.square().mean().sqrt():.0e}")
+    return found
+
+
+print("faint   ", *sizes(faint()[0]))
+print("with He ", *sizes(quiet(he(network(norm=False)))))
+
+# %% [markdown]
+# Each layer keeps about a fifth of it. What reaches the output is nothing, and
+# what comes back to the first layer is less. No unit is dead, and the images'
+# tiny answers differ as they should: the *ratio* looks healthy. And the rate
+# is innocent. SGD multiplies it with a gradient that is nearly zero.
+
+
+# %% tags=["exercise"]
+# Exercise 10.1
+from torch import nn
+
+
+class Diagnosis:
+    """The program `faint`: its cause, what shows it, and what mends it."""
+
+    def cause(self):
+        """Name the cause, in one of the doctor's words."""
+        # --- solution
+        return "signal.init-scale"
+        # --- end
+
+    def measure(self, model, x):
+        """Return a number that is far off in this program alone."""
+        # --- solution
+        sizes = []
+        for layer in model:
+            x = layer(x)
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                sizes.append(x.square().mean().log().item())
+        return sizes[-2] - sizes[0]  # the last layer may be quiet
+        # --- end
+
+    def repair(self, model, optimizer):
+        """Return a model and an optimizer that learn."""
+        # --- solution
+        for layer in model:
+            if isinstance(layer, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(layer.weight)
+                last = layer
+        last.weight.data *= 0.1  # a quiet answer
+        return model, optimizer
+        # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("10.1", Diagnosis)
+
+# %% [markdown]
+# The recipe of small weights is sound where batch normalisation follows each
+# layer and restores the size. Without it, its smallness is multiplied eight
+# times.
+#
+# ## Exercise 2
+#
+# First the units, layer by layer: behind a dead layer nothing else can be
+# judged. Then the code, which needs a signal for a step to mean anything. Then
+# the step.
+
+
+# %% tags=["exercise"]
+# Exercise 10.2
+import torch.nn.functional as F
+from torch import nn
+
+
+def diagnose(model, optimizer, x):
+    """Return the cause of the trouble in a network like those of this page.
+
+    One of "signal.dead-units", "signal.common-mode", "step.too-small", "none".
+    """
+    # --- solution
+    h, ratios = x, []
+    for layer in model.train():
+        h = layer(h)
+        silent = (h.transpose(0, 1).flatten(1) <= 0).all(1)
+        if isinstance(layer, nn.ReLU) and silent.float().mean() > 0.5:
+            return "signal.dead-units"
+        if isinstance(layer, nn.Linear):
+            ratios.append((h.var(0).mean() / h.square().mean()).sqrt())
+    if ratios[0] < 0.1:  # at the code
+        return "signal.common-mode"
+    before = model[0].weight.detach().clone()
+    F.mse_loss(model(x), x).backward()
+    optimizer.step()
+    moved = (model[0].weight - before).norm() / before.norm()
+    return "step.too-small" if moved < 1e-5 else "none"
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("10.2", diagnose)
+
+# %% [markdown]
+# A unit is a channel here, and one dead layer is enough: the share over the
+# whole network would miss it.
+#
+# ## Exercise 3
+#
 # First the forward pass, before any training: the signal ratio at the code,
 # and the share of dead units.
 
@@ -285,7 +414,7 @@ wrong = [
 claim("no look-alike's treatment helps", max(wrong), "<", 0.4)
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # The damaged image of the chapter, with Adam. The usual explanation for what
 # you may have found: Adam divides by a *running* mean of the squared gradient.
@@ -313,53 +442,67 @@ sound = judge(adam(3e-3), x_train)
 plain = judge(adam(3e-3), damaged)
 clipped = judge(adam(3e-3), damaged, clip=1.0)
 short = judge(forgetful, damaged)
+fresh = judge(forgetful, x_train)
 
 # %%
 # NBVAL_CHECK_OUTPUT
 claim("one image harms Adam, too", sound - plain, ">", 0.05)
 claim("clipping undoes it", sound - clipped, "<", 0.05)
 claim("a short memory falls behind clipping", clipped - short, ">", 0.03)
+claim("on clean images it is as good", fresh - sound, "~", 0, tol=0.05)
+claim("so it is the one image that harms it", fresh - short, ">", 0.05)
 
 # %% [markdown]
 # Clipping does change something for Adam: it keeps the accident out of both
 # its memories, the mean of the gradients and that of their squares. The usual
 # explanation is not the whole story. With a short memory much of the damage
-# remains.
+# remains, and it is damage: on clean images the short memory trains as well as
+# the long one.
 #
-# ## Exercise 3
+# ## Exercise 5
 #
-# One step at a time until the training R² passes 0.6; then look at the
-# validation.
+# Train until the training R² has passed 0.7, and go on until it has passed 0.8;
+# look at the validation each time.
 
 # %%
 x_few = x_train[:256]
 
 
-def until(size, seed, goal=0.6):
-    model = network(seed=seed)
+def until(size, seed, goals=(0.7, 0.8)):
+    model, found = network(seed=seed), []
     optimizer = adam(3e-3)(model)
-    for batch in draw(x_few, size, 400, seed):
+    for i, batch in enumerate(draw(x_few, size, 1_500, seed)):
         step(model.train(), optimizer, batch)
-        if r2(model, x_few) > goal:
-            break
-    return r2(model, x_few), r2(model)
+        if i % 10 == 9 and r2(model, x_few) > goals[len(found)]:
+            found.append((i + 1, r2(model, x_few), r2(model)))
+            if len(found) == len(goals):
+                break
+    return found
 
 
 # %%
-found = {size: [until(size, s) for s in (0, 1, 2)] for size in (16, 256)}
-for size, rows in found.items():
-    print(size, *(f"training {a:.2f} validation {b:.2f}," for a, b in rows))
+found = {size: [until(size, s) for s in (0, 1)] for size in (16, 256)}
+for size, runs in found.items():
+    for steps, a, b in sum(runs, []):
+        print(f"{size:>3}: {steps:>4} steps, training {a:.2f}, new {b:.2f}")
 
 # %%
 # NBVAL_CHECK_OUTPUT
-gaps = {size: [a - b for a, b in rows] for size, rows in found.items()}
-extra = sum(gaps[256]) / 3 - sum(gaps[16]) / 3
-reached = min(a for rows in found.values() for a, _ in rows)
-claim("all runs reach the goal", reached, ">", 0.6)
-claim("the gap hardly depends on the batch size", extra, "~", 0, tol=0.05)
+gaps = {n: [[a - b for _, a, b in run] for run in found[n]] for n in found}
+early, late = (
+    [[gap[goal] for gap in gaps[n]] for n in (16, 256)] for goal in (0, 1)
+)
+extra = [sum(large) / 2 - sum(small) / 2 for small, large in (early, late)]
+reached = min(run[1][1] for runs in found.values() for run in runs)
+claim("all runs reach the second goal", reached, ">", 0.8)
+claim("at 0.7 the gap hardly depends on it", extra[0], "~", 0, tol=0.05)
+claim("at 0.8 the large batch has the larger gap", extra[1], ">", 0.02)
+spread = max(max(gap) - min(gap) for gap in late)
+claim("by more than seeds differ", extra[1] - spread, ">", 0)
 
 # %% [markdown]
-# At the same training R² the validation differs by about a hundredth, and
-# seeds of one size by half of that or as much. If the folklore is at work
-# here, that is its size. It says little about networks a thousand times as
-# large, trained to the end.
+# Who stops at 0.7 sees nothing. At 0.8, where learning by heart has begun, the
+# folklore is right here: a few hundredths, more than between seeds. Why, these
+# runs do not say. A batch of all images has no noise, its batch normalisation
+# knows every image, and it took a third of the steps. And networks a thousand
+# times as large may differ.

@@ -198,6 +198,116 @@ def names(code, model, x, **more):
 # %% [markdown]
 # ## Exercise 1
 #
+# In how many directions do the numbers differ, before and behind each layer? On
+# the middle of the photographs, before any training:
+
+
+# %%
+def dull(seed=0):
+    """Return an autoencoder for (B, 3, 16, 16) with a code of 64 numbers."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 4, stride=4), nn.GELU(),  # (B, 16, 4, 4)
+        nn.Flatten(), nn.Linear(256, 64),  # (B, 64), the code
+        nn.Linear(64, 8), nn.Unflatten(1, (8, 1, 1)),  # (B, 8, 1, 1)
+        nn.ConvTranspose2d(8, 24, 4), nn.GELU(),  # (B, 24, 4, 4)
+        nn.ConvTranspose2d(24, 3, 4, stride=4),  # (B, 3, 16, 16)
+    )  # fmt: skip
+
+
+model, h = dull(), x_val[:, :, 8:24, 8:24]
+with torch.no_grad():
+    for layer in model:
+        h = layer(h)
+        if isinstance(layer, nn.Linear):
+            print(tuple(h.shape[1:]), f"{effective_rank(h):.1f} directions")
+
+# %% [markdown]
+# The code is wide, and the decoder begins with 8 numbers at a single place.
+# Whatever the code holds, eight numbers leave it. An effective rank does not
+# depend on how far the training has gone, so a network that was stopped too
+# early is not taken for this one.
+
+
+# %% tags=["exercise"]
+# Exercise 11.1
+from torch import nn
+
+from ae_lib.metrics import effective_rank
+
+
+class Diagnosis:
+    """The program `dull`: its cause, what shows it, and what mends it."""
+
+    def cause(self):
+        """Name the cause, in one of the doctor's words."""
+        # --- solution
+        return "code.too-small"
+        # --- end
+
+    def measure(self, model, x):
+        """Return a number that is far off in this program alone."""
+        # --- solution
+        with torch.no_grad():
+            return effective_rank(model[:5](x).flatten(1))
+        # --- end
+
+    def repair(self, model):
+        """Return a model that can be trained as this one was."""
+        # --- solution
+        model[4] = nn.Linear(64, 128)
+        model[5] = nn.Unflatten(1, (8, 4, 4))
+        model[6] = nn.Conv2d(8, 24, 3, padding=1)
+        return model
+        # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("11.1", Diagnosis)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# PCA with four numbers cannot learn images by heart. If *it* fails on the new
+# images, they are of another kind. If only the network does, it has learned by
+# heart.
+
+
+# %% tags=["exercise"]
+# Exercise 11.2
+import torch.nn.functional as F
+
+from ae_lib.baselines import PCA
+
+
+def diagnose(model, x, new):
+    """Return why a network is worse on new images than on its training images.
+
+    x (N, 3, 16, 16) are the training images, new (M, 3, 16, 16) the others.
+    One of "fit.overfit", "data.shift", "none".
+    """
+    # --- solution
+    few = PCA.fit(x, 4)
+    if F.mse_loss(few(new), new) > 2 * F.mse_loss(few(x), x):
+        return "data.shift"
+    gap = F.mse_loss(model(new), new) / F.mse_loss(model(x), x)
+    return "fit.overfit" if gap > 1.5 else "none"
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("11.2", diagnose)
+
+# %% [markdown]
+# The range alone would have missed the images that stand on their heads, and
+# the noisy ones.
+#
+# ## Exercise 3
+#
 # The program's $R^2$ beside PCA's, and the number of directions in which its
 # outputs differ.
 
@@ -226,7 +336,7 @@ claim("the doctor names code.too-small", named, ">", 0)
 # whatever the argument `latent_dim` says. The doctor finds it by following the
 # shapes.
 #
-# ## Exercise 2
+# ## Exercise 4
 #
 # PCA of the training images cannot learn 480 images by heart with 16
 # components. If it fails on the new images, too, they are other images.
@@ -252,7 +362,7 @@ claim("the doctor names data.shift", named, ">", 0)
 # New images were scaled to [−1, 1], training images were not. Overfitting is a
 # gap between two samples of the *same* kind; look at the kind first.
 #
-# ## Exercise 3
+# ## Exercise 5
 #
 # Give every image its neighbour's code. If the pictures survive, they do not
 # come from the code.
