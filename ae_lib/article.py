@@ -1,4 +1,4 @@
-"""The article's training program of chapter 07, and the repairs that are tried on it."""
+"""The article's training program of chapter 07, and repairs that are tried on it."""
 
 from __future__ import annotations
 
