@@ -22,15 +22,20 @@ class Variant:
     """One way to run the article's program; the defaults are as published."""
 
     signed: bool = True  # pixels in [-1, 1]; False: in [0, 1]
-    layers: tuple[type, ...] = SOME  # that get Xavier's first weights
+    layers: tuple[type, ...] = SOME  # that get the first weights
+    he: bool = False  # He's first weights in place of Xavier's
     shuffled: bool = False  # a new order for each epoch
     relu_code: bool = True
 
 
 VARIANTS = {
     "as published": Variant(),
-    "pixels in [0, 1]": Variant(signed=False),
+    "shuffled": Variant(shuffled=True),
+    "first weights for all": Variant(layers=EVERY),
+    "linear code": Variant(relu_code=False),
     "all three repairs": Variant(layers=EVERY, shuffled=True, relu_code=False),
+    "He's first weights": Variant(layers=EVERY, he=True),
+    "pixels in [0, 1]": Variant(signed=False),
 }
 
 
@@ -46,7 +51,7 @@ class Program(nn.Module):
         self.network = ArticleAutoencoder(200, image_shape)
         if not variant.relu_code:
             self.network.bottleneck = self.network.bottleneck[0]
-        first_weights(self.network, variant.layers)
+        first_weights(self.network, variant.layers, variant.he)
 
     def inside(self, x: Tensor) -> Tensor:
         return 2 * x - 1 if self.signed else x
@@ -56,11 +61,15 @@ class Program(nn.Module):
         return (y + 1) / 2 if self.signed else y
 
 
-def first_weights(network: nn.Module, layers: tuple[type, ...]) -> None:
-    """Draw weights as Xavier does, for these kinds of layers; their biases are 0.01."""
+def first_weights(
+    network: nn.Module, layers: tuple[type, ...] = SOME, he: bool = False
+) -> None:
+    """Draw weights as Xavier or He do, for these layers; their biases are 0.01."""
+    draw = nn.init.kaiming_uniform_ if he else nn.init.xavier_uniform_
+    options = {"nonlinearity": "relu"} if he else {}
     for layer in network.modules():
         if isinstance(layer, layers):
-            nn.init.xavier_uniform_(layer.weight)
+            draw(layer.weight, **options)
             nn.init.constant_(layer.bias, 0.01)
 
 

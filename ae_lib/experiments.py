@@ -182,9 +182,9 @@ def repairs_cifar10_200(seeds: tuple[int, ...]) -> None:
     pca = PCA.fit(train, 200)
     runs = []
     for seed in seeds:
-        for name, variant in article.VARIANTS.items():
+        for name in ("as published", "pixels in [0, 1]", "all three repairs"):
             started = time.perf_counter()
-            errors = article.train(variant, train, held, 3, seed)[1]
+            errors = article.train(article.VARIANTS[name], train, held, 3, seed)[1]
             seconds = time.perf_counter() - started
             runs.append(
                 {"variant": name, "seed": seed, "mse": errors, "seconds": seconds}
