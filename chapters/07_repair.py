@@ -4,8 +4,7 @@
 # A widely copied article trains a convolutional autoencoder on CIFAR-10 and
 # finds its pictures blurred. You will find eight things in its program that a
 # careful reader would mend. **How many decibels are they worth, all
-# together?** Write your guess down. Chapter 00 began about 10 dB below a
-# PERFECT linear rival; is it the defects that cost them?
+# together?** Write your guess down.
 #
 # **You will be able to**
 #
@@ -82,9 +81,7 @@ import torch.nn.functional as F
 from ae_lib.devices import fast_bf16, pick_device
 
 device = pick_device()
-half = torch.autocast(
-    device.type, torch.bfloat16, enabled=fast_bf16(device)
-)
+half = torch.autocast(device.type, torch.bfloat16, enabled=fast_bf16(device))
 
 
 class Step:
@@ -275,7 +272,9 @@ print(f"PCA-100 {level['PCA-100']:.1f} dB, PCA-10 {level['PCA-10']:.1f}")
 # %%
 # NBVAL_CHECK_OUTPUT
 claim("a fair part of the code is dead", dead, ">=", 15, unit="units")
-claim("PCA-200 with a ReLU is worse than PCA-10", cut - level["PCA-10"], "<", 0)
+claim(
+    "PCA-200 with a ReLU is worse than PCA-10", cut - level["PCA-10"], "<", 0
+)
 half_code = level["PCA-200"] - level["PCA-100"]
 claim("and half a code costs decibels", half_code, ">", 1, unit="dB")
 
@@ -299,7 +298,9 @@ goes_on.train(1, train, validation)
 again_db, on_db = (
     psnr(mse(x_val, reconstruct(p, validation))) for p in (again, goes_on)
 )
-print(f"{psnr(error):.2f} dB, called again {again_db:.2f}, went on {on_db:.2f}")
+print(
+    f"{psnr(error):.2f} dB, called again {again_db:.2f}, went on {on_db:.2f}"
+)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -608,8 +609,7 @@ plots.compare(x_val, ladder, source=credit)
 
 # %%
 records = [
-    results.load(name)
-    for name in ("train_cifar10_200", "default_cifar10_200")
+    results.load(name) for name in ("train_cifar10_200", "default_cifar10_200")
 ]
 names = {"Article": "article's, 5 epochs", "Conv": "chapters 04, 05; 3 epochs"}
 names["Residual"] = "starts as PCA, 2 epochs"
@@ -678,6 +678,21 @@ claim("what starts as PCA passes it", min(residual), ">", 0.4, unit="dB")
 
 # %% tags=["exercise"]
 # Exercise 07.1
+import copy
+
+
+def untouched(network, start):
+    """Return the names of the parameters that start(network) leaves alone.
+
+    A name is as in network.named_parameters(): "0.weight".
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("07.1", untouched)
 
 # %% [markdown]
 # 2. **What is it worth in PCA?** Write `components_for(error, variances,
@@ -688,6 +703,19 @@ claim("what starts as PCA passes it", min(residual), ">", 0.4, unit="dB")
 
 # %% tags=["exercise"]
 # Exercise 07.2
+def components_for(error, variances, values):
+    """Return the smallest number of components with an MSE of at most error.
+
+    variances (D,) are those of all components, largest first; values is C·H·W,
+    the number of values of an image. 0 components are the mean image.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("07.2", components_for)
 
 # %%
 exercises.progress("07")
