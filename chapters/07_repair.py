@@ -2,8 +2,8 @@
 # # 07 · Repairing a published network
 #
 # A widely copied article trains a convolutional autoencoder on CIFAR-10 and
-# finds its pictures blurred. You will find eight things in its program that a
-# careful reader would mend. **How many decibels are they worth, all
+# finds its pictures blurred. You will find ten things in it that a careful
+# reader would mend. **How many decibels are they worth, all
 # together?** Write your guess down.
 #
 # **You will be able to**
@@ -86,7 +86,7 @@ half = torch.autocast(device.type, torch.bfloat16, enabled=fast_bf16(device))
 
 class Step:
     def __init__(self, network):
-        self.network = network.to(device, memory_format=torch.channels_last)
+        self.network = network.to(device)
         self.optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
 
     def loss(self, pixels):
@@ -175,11 +175,11 @@ print(f"{len(last)} images in the last batch, {len(groups)} groups of 16")
 # %%
 share = groups / per_image.mean()
 figure = plots.histograms(
-    {"groups of 16": share}, "MSE / mean of all images", source=credit
+    {"groups of 16": share}, "MSE / mean of all", bins=20, source=credit
 )
 axes = figure.axes[0]
-axes.axvline(ours / per_image.mean(), color="#D55E00")
-axes.text(ours / per_image.mean(), 0.09, " the last batch", color="#D55E00")
+axes.axvline(ours / per_image.mean(), color="#D55E00", label="last batch")
+axes.legend()
 figure
 
 # %% [markdown]
@@ -193,7 +193,7 @@ figure
 ratio = theirs / ours.item()
 claim("the printed loss is four times the MSE", ratio, "~", 4, tol=0.15)
 spread = (groups.max() / groups.min()).item()
-claim("the worst sixteen are half as bad again", spread, ">", 1.5)
+claim("the worst sixteen score far above the best", spread, ">", 1.3)
 
 # %% [markdown]
 # ## The pictures: stretched
@@ -224,11 +224,11 @@ shown["each stretched"] = stretched(x_hat[:10], (1, 2, 3))
 plots.compare(x_val[:10], shown, n=10, source=credit)
 
 # %% [markdown]
-# Stretched alone, each reconstruction has the full contrast that its network
-# did not dare to draw, and looks sharper; its error has grown. Stretching the
-# whole grid changes little here, since ten inputs in the same grid fill the
-# range already. It changes more when one wild pixel leaves it. **Repair:** a
-# fixed range.
+# Stretched alone, each reconstruction has a contrast that its network did not
+# dare to draw; it seems to know more, and its error has grown. Stretching the
+# whole grid changes less, since the inputs in the same grid fill the range
+# already: what moves it are the few pixels by which an answer leaves the range.
+# **Repair:** a fixed range.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -305,8 +305,8 @@ print(
 # %%
 # NBVAL_CHECK_OUTPUT
 lost = psnr(error) - again_db
-claim("calling train again loses decibels", lost, ">", 0.4, unit="dB")
-claim("going on does not", on_db - psnr(error), ">", 0, unit="dB")
+claim("calling train again loses decibels", lost, ">", 0, unit="dB")
+claim("going on is ahead of it", on_db - again_db, ">", 0.5, unit="dB")
 
 # %% [markdown]
 # Whoever trained "5 more epochs" by a second call has trained 5 in all, and
@@ -329,13 +329,13 @@ def alive(layers):
     torch.manual_seed(0)
     network = ArticleAutoencoder(latent_dim=200)
     first_weights(network, layers)
-    x = 2 * x_val - 1
+    x = 2 * x_val - 1  # (N, 3, 32, 32)
     return (network(x).std(dim=0).mean() / x.std(dim=0).mean()).item()
 
 
 first = {"as published": alive(SOME), "for all layers": alive(EVERY)}
 for name, ratio in first.items():
-    print(f"{name:<15} {ratio:.4f} of the images' own spread")
+    print(f"{name:<15} {ratio:.1e} of the images' own spread")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -348,7 +348,7 @@ claim("with all layers drawn, answers differ more", gain, ">", 3, unit="times")
 # weights for networks with ReLU, larger by $\sqrt 2$ or more; they shall have
 # their chance.
 #
-# ## Test images as validation, and no shuffling
+# ## Test images as validation, and no shuffling: nothing
 #
 # Two more. The article validates on the test split. It decided nothing by it,
 # so the number is not flattered; only nothing unseen is left for an honest
@@ -368,10 +368,10 @@ claim("held-out and test images tell the same", ratio, "~", 1, tol=0.15)
 # already, so no batch is all ships (chapter 05 tries orders that are not
 # mixed). **Repair** both.
 #
-# ## How many decibels?
+# ## How many decibels? Hardly any
 #
 # Now all that can change the weights, each alone, three together, and two
-# pieces of good advice: He's first weights for every layer, and pixels in
+# pieces of common advice: He's first weights for every layer, and pixels in
 # [0, 1] in place of [−1, 1]. `ae_lib.article.train` is the program of this
 # page with a switch for each; a test of the course holds the two equal.
 # **Put them in order** before you run the cell, and say how much all three
@@ -397,16 +397,19 @@ db = {name: torch.tensor(e) for name, e in errors.items()}  # (seeds, EPOCHS)
 
 # %%
 published = db["as published"][:, -1].mean()
-gains = {name: (e[:, -1] - published).tolist() for name, e in db.items()}
+gains = {
+    name.replace(" in ", " "): (e[:, -1] - published).tolist()
+    for name, e in db.items()
+}
 within = [e[:, -1].std() for e in db.values()]
 luck = torch.stack(within).square().mean().sqrt() * 2**0.5
 print(f"two seeds typically end {luck:.2f} dB apart")
 plots.bars(gains, "gain over the published, dB", source=credit)
 
 # %% [markdown]
-# The two pieces of advice *cost* decibels. The three repairs, alone or
-# together, bring about one on photographs, and less on the stand-in, where
-# some cannot be told from luck. The numbers, after each epoch:
+# The two pieces of advice *cost* decibels. Each repair alone is within luck or
+# close to it; all three together bring something on photographs, and nothing
+# on the stand-in. After each epoch, and beside the rivals:
 
 # %%
 for name, e in db.items():
@@ -416,16 +419,16 @@ for name in ("mean image", "PCA-10", "PCA-200"):
     print(f"{name:<22} {level[name]:.2f} dB")
 
 # %% [markdown]
-# With this few steps, a decibel is a head start: in the first epoch the gap is
-# wider. The ladder below it has other dimensions.
+# The ladder below has other dimensions than the repairs. What is claimed is only
+# what holds on photographs and on the stand-in alike:
 
 # %%
 # NBVAL_CHECK_OUTPUT
-mean = {name: e.mean(dim=0) for name, e in db.items()}
-head = (mean["all three repairs"] - mean["as published"])[0]
-he = (mean["He's first weights"] - mean["as published"])[-1]
-unit_range = (mean["pixels in [0, 1]"] - mean["as published"])[-1]
-claim("after one epoch the repairs are ahead", head, ">", 0.2, unit="dB")
+mean = {name: e.mean(dim=0)[-1] for name, e in db.items()}
+repairs = mean["all three repairs"] - mean["as published"]
+he = mean["He's first weights"] - mean["as published"]
+unit_range = mean["pixels in [0, 1]"] - mean["as published"]
+claim("three repairs move it by little", abs(repairs), "<", 2, unit="dB")
 claim("He's first weights are behind", he, "<", -0.2, unit="dB")
 claim("pixels in [0, 1] are behind, too", unit_range, "<", -0.4, unit="dB")
 best = max(e[:, -1].max() for e in db.values())
@@ -450,10 +453,10 @@ def components(level_db):
 
 
 for name in ("as published", "all three repairs"):
-    print(f"{name}: PCA with {components(mean[name][-1])} of 200 components")
+    print(f"{name}: PCA with {components(mean[name])} of 200 components")
 
 # %% [markdown]
-# ## A head start, or a lasting gain?
+# ## A head start, or a lasting gain? Half a decibel that stays
 #
 # The record has runs of 300 steps where ours have 62, on 6,400 images.
 # **Guess:** does the gap between published and repaired widen, stay, or close?
@@ -468,7 +471,11 @@ for run in record["data"]["runs"]:
     curve = [psnr(e) for e in run["mse"]]
     longer.setdefault(run["variant"], []).append(curve)
 source = record["provenance"]["source"] + ", recorded"
-plots.line_with_spread([1, 2, 3], longer, "epoch", "PSNR, dB", source=source)
+figure = plots.line_with_spread(
+    [1, 2, 3], longer, "epoch", "PSNR, dB", source=source
+)
+figure.axes[0].set_xticks([1, 2, 3])
+figure
 
 # %% [markdown]
 # The gap stays. Half a decibel is not much, but it is no mere head start. With
@@ -487,7 +494,7 @@ claim("recorded: PCA-200 stays far above", below, ">", 4, unit="dB")
 # %% [markdown]
 # ## What really pays: another network, another recipe
 #
-# Eight repairs, and PCA-200 is as far as before. The design is the trouble:
+# All is mended, and PCA-200 is nearly as far as before. The design is the trouble:
 # three quarters of this network's arithmetic is spent on thin layers at full
 # size, and nothing keeps the signal at one scale. Chapter 04's network has
 # strides and batch normalisation and a linear code, chapter 05's recipe gives
@@ -642,7 +649,9 @@ plots.bars(above, "PSNR above PCA-200, dB", source=source)
 # %% [markdown]
 # Five epochs of the article's network end more than 4 dB below PCA, chapter
 # 05's recipe just below it, and what starts as PCA above, after two epochs and
-# in less time than the article's five.
+# in less time than the article's five. The record fed the article's network
+# [0, 1], which cost it a decibel or two on this page; that much more, and it
+# would still lie below the line.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -654,22 +663,25 @@ claim("what starts as PCA passes it", min(residual), ">", 0.4, unit="dB")
 # %% [markdown]
 # ## What we saw
 #
-# | defect | made visible by | decibels |
+# | defect | made visible by | decibels of its repair |
 # |---|---|---|
 # | no baseline | PCA, cut to any length | none; it gives the others a scale |
-# | losses on [−1, 1] | the factor 4 | none; but [−1, 1] itself is *good* |
-# | last batch only, always the same 16 | [groups of 16](#The-printed-loss:-four-times-the-error,-of-sixteen-images) | none |
-# | stretched pictures | [one reconstruction, three ways](#The-pictures:-stretched) | none, or less |
-# | new weights in each call | [calling twice](#Weights-that-begin-anew) | all that the first call had gained |
-# | ReLU on the code | [dead units](#The-ReLU-on-the-code:-units-that-say-nothing) | a fraction, within these few steps |
-# | layers forgotten at the start | [spread of the first answers](#Layers-that-were-forgotten) | a fraction, at first |
-# | order of the file | | a fraction, at first |
+# | losses on [−1, 1] | the factor 4 | none; the range itself is *good* |
+# | last batch only, always the same 16 | groups of 16 | none |
+# | stretched pictures | one reconstruction, three ways | none |
+# | ReLU on the code | dead units | lost among the seeds, in few steps |
+# | new weights in each call | calling twice | none in one call; in a second call, all that the first had gained |
+# | transposed convolutions forgotten | spread of the first answers | lost among the seeds |
+# | order of the file | | lost among the seeds |
 # | test split as validation | the same error | none |
-# | one run | dots and spread | none; it says which of these are real |
+# | one run | dots, and how far seeds differ | none; it says which gains are real |
 #
-# All repairs together are worth about a decibel here, and PCA was 8 or more
-# away. What pays is a better network and, most of all, a start at the best
-# linear answer.
+# [Three repairs together](#A-head-start,-or-a-lasting-gain?-Half-a-decibel-that-stays)
+# are worth half a decibel on photographs, and two pieces of common advice cost
+# more than that. What pays is [another
+# network](#What-really-pays:-another-network,-another-recipe) and, most of
+# all, [a start where PCA ends](#Start-where-PCA-ends). Make the repairs all
+# the same: most of them are what lets you see how little they bring.
 #
 # ## Exercises
 #

@@ -241,9 +241,9 @@ for name, levels in reached.items():
 
 # %%
 # NBVAL_CHECK_OUTPUT
-plain, signed, centred = reached.values()
-claim("[-1, 1] is above [0, 1]", min(signed) - max(plain), ">", 0, unit="dB")
-claim("minus the mean, too", min(centred) - max(plain), ">", 0, unit="dB")
+plain, signed, centred = (sum(pair) / 2 for pair in reached.values())
+claim("[-1, 1] is above [0, 1]", signed - plain, ">", 0.3, unit="dB")
+claim("minus the mean, too", centred - plain, ">", 0.3, unit="dB")
 
 # %% [markdown]
 # It is the mean. Without it the untrained network's answer, nearly nothing, is
