@@ -227,8 +227,8 @@ plots.compare(x_val[:10], shown, n=10, source=credit)
 # Stretched alone, each reconstruction has a contrast that its network did not
 # dare to draw; it seems to know more, and its error has grown. Stretching the
 # whole grid changes less, since the inputs in the same grid fill the range
-# already: what moves it are the few pixels by which an answer leaves the range.
-# **Repair:** a fixed range.
+# already: only the few pixels that leave it make a difference. **Repair:** a
+# fixed range.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -419,7 +419,7 @@ for name in ("mean image", "PCA-10", "PCA-200"):
     print(f"{name:<22} {level[name]:.2f} dB")
 
 # %% [markdown]
-# The ladder below has other dimensions than the repairs. What is claimed is only
+# The ladder of rivals has other dimensions than the repairs. Claimed is only
 # what holds on photographs and on the stand-in alike:
 
 # %%
@@ -494,11 +494,11 @@ claim("recorded: PCA-200 stays far above", below, ">", 4, unit="dB")
 # %% [markdown]
 # ## What really pays: another network, another recipe
 #
-# All is mended, and PCA-200 is nearly as far as before. The design is the trouble:
-# three quarters of this network's arithmetic is spent on thin layers at full
-# size, and nothing keeps the signal at one scale. Chapter 04's network has
-# strides and batch normalisation and a linear code, chapter 05's recipe gives
-# its matrices to Muon. The same images, the same number of epochs and steps:
+# All is mended, and PCA-200 is nearly as far as before. What is left is the
+# design, where nothing keeps the signal at one scale, and the recipe. Chapter
+# 04's network has batch normalisation, wider kernels and a linear code;
+# chapter 05's recipe gives its matrices to Muon and moves the rate. The same
+# images, the same number of epochs and steps:
 
 # %%
 from ae_lib.models import ConvAutoencoder
