@@ -343,8 +343,8 @@ gain = first["for all layers"] / first["as published"]
 claim("with all layers drawn, answers differ more", gain, ">", 3, unit="times")
 
 # %% [markdown]
-# The signal fades on the way up, by a factor in each of six layers. **Repair:**
-# name the third kind, too. Textbooks go further and recommend He's first
+# The signal fades on the way up, by a factor in each of six layers.
+# **Repair:** name the third kind, too. Textbooks go further and recommend He's first
 # weights for networks with ReLU, larger by $\sqrt 2$ or more; they shall have
 # their chance.
 #
@@ -390,8 +390,8 @@ for name, variant in VARIANTS.items():
 db = {name: torch.tensor(e) for name, e in errors.items()}  # (seeds, EPOCHS)
 
 # %% [markdown]
-# Bars are means of the gain over the published program, dots are seeds. Two are
-# few (the budget `full` has five), so take the yardstick from all variants
+# Bars are means of the gain over the published program, dots are seeds. Two
+# are few (the budget `full` has five), so take the yardstick from all variants
 # together: how far apart do two seeds of one variant typically end? A gain
 # within that is none.
 
