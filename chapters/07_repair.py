@@ -344,9 +344,9 @@ claim("with all layers drawn, answers differ more", gain, ">", 3, unit="times")
 
 # %% [markdown]
 # The signal fades on the way up, by a factor in each of six layers.
-# **Repair:** name the third kind, too. Textbooks go further and recommend He's first
-# weights for networks with ReLU, larger by $\sqrt 2$ or more; they shall have
-# their chance.
+# **Repair:** name the third kind, too. Textbooks go further and recommend He's
+# first weights for networks with ReLU, larger by $\sqrt 2$ or more; they shall
+# have their chance.
 #
 # ## Test images as validation, and no shuffling: nothing
 #
