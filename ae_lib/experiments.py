@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import update_bn
 
-from ae_lib import posted, results
+from ae_lib import article, posted, results
 from ae_lib.atomic import write_atomically
 from ae_lib.baselines import PCA, MeanImage
 from ae_lib.data import Images, load, to_unit
@@ -209,6 +209,7 @@ EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
         train_cifar10_200,
         default_cifar10_200,
         longer_cifar10_200,
+        repairs_cifar10_200,
         posted_program,
         features_cifar10_64,
     )
