@@ -15,8 +15,9 @@ from torch import Generator, Tensor
 def gaussian(x: Tensor, sigma: float | Tensor, generator: Generator) -> Tensor:
     """Add independent Gaussian noise of deviation sigma, and clip to [0, 1].
 
-    A camera clips, too. Near black and white the noise that is left is therefore
-    smaller than sigma, and its mean is not 0. `sigma` is 0 or more.
+    It is equally strong everywhere and independent for each number, which the noise of
+    a camera is not. Near black and white clipping leaves less than sigma, with a mean
+    that is not 0. `sigma` is 0 or more.
 
     >>> grey = torch.full((2, 3, 32, 32), 0.5)
     >>> noisy = gaussian(grey, 0.1, torch.Generator().manual_seed(0))

@@ -99,7 +99,7 @@ def test_gaussian_noise_has_its_deviation_and_no_memory():
     assert abs(channels[0, 1].item()) < 0.02
 
 
-def test_gaussian_noise_is_clipped_as_a_camera_clips():
+def test_gaussian_noise_is_clipped():
     black = gaussian(torch.zeros(20, 1, 32, 32), 0.2, seeded())
     assert (black == 0).float().mean().item() == pytest.approx(0.5, abs=0.02)
     # The mean of max(0, n) for a normal n of deviation s is s / sqrt(2 pi).

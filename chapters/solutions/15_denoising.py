@@ -20,10 +20,10 @@ from ae_lib import claim, data, pick, plots
 from ae_lib.corruptions import gaussian, mask, salt_and_pepper
 from ae_lib.metrics import mse, psnr, reconstruct
 
-train = data.load("cifar10", limit=pick(quick=3_000, full=50_000))
-train, validation = data.hold_out(train, 100)
-test = data.load("cifar10", "test", limit=300)
-x, x_val = test.unit(), validation.unit()  # (300 | 100, 3, 32, 32)
+train = data.load("cifar10", limit=pick(quick=1_050, full=50_000))
+train, validation = data.hold_out(train, 50)
+test = data.load("cifar10", "test", limit=200)
+x, x_val = test.unit(), validation.unit()  # (200 | 50, 3, 32, 32)
 
 
 # %%
@@ -36,7 +36,6 @@ def decibels(x, y):
 
 
 noisy = gaussian(x, 0.1, seeded(1))
-noisy_val = gaussian(x_val, 0.1, seeded(2))
 
 # %% [markdown]
 # ## Exercise 1
@@ -50,14 +49,14 @@ import numpy as np
 from skimage import filters
 from ae_lib.baselines import PCA
 
-pca = PCA.fit(train[:2_000], 800)
+pca = PCA.fit(train, 800)
 
 
 def average(x, sigma):
     return torch.from_numpy(filters.gaussian(x.numpy(), (0, 0, sigma, sigma)))
 
 
-def repair(x, sigma=0.5):
+def repair(x, sigma=0.7):
     low, high = x.amin(1, keepdim=True), x.amax(1, keepdim=True)
     bad = (high == 0) | (low == 1)  # (N, 1, H, W)
     mean = average(x * ~bad, sigma) / (average((~bad).float(), sigma) + 1e-6)
@@ -114,10 +113,10 @@ from ae_lib.blocks import Block
 
 
 class Residual(nn.Module):
-    def __init__(self, width=48, depth=2):
+    def __init__(self, width=32, depth=2):
         super().__init__()
         fold, unfold = nn.PixelUnshuffle(2), nn.PixelShuffle(2)
-        first = nn.Conv2d(12, width, 3, padding=1)  # (B, 48, 16, 16)
+        first = nn.Conv2d(12, width, 3, padding=1)  # (B, 32, 16, 16)
         last = nn.Conv2d(width, 12, 3, padding=1)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
@@ -129,14 +128,11 @@ class Residual(nn.Module):
 
 
 # %%
-few = train[: pick(quick=1_000, full=50_000)]
-
-
 def train_residual(spoil, loss=mse_loss, epochs=4):
     torch.manual_seed(0)
     model = Residual()
     options = {"epochs": epochs, "batch_size": 16, "loss": loss}
-    fit(Spoilt(model, spoil), few, verbose=False, watch=0, **options)
+    fit(Spoilt(model, spoil), train, verbose=False, watch=0, **options)
     return model
 
 
@@ -189,7 +185,7 @@ def squares(size):
 
 
 # %%
-dials, scores = [0.5, 0.7, 1.0, 1.5, 2.0], {}
+dials, scores = [0.4, 0.5, 0.7, 1.0, 1.4, 2.0], {}
 for size in (1, 4):
     holed = mask(x, 0.25, seeded(1), size=size)
     holed_val = mask(x_val, 0.25, seeded(2), size=size)
