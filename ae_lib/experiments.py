@@ -178,7 +178,7 @@ def denoisers_cifar10(seeds: tuple[int, ...]) -> None:
     """Train the denoiser of chapter 15 on 12,000 images, beside filters, on 1,000.
 
     Answers are clipped to [0, 1]. PCA shrinks by the true deviation of the noise, and
-    is fitted to the same 12,000 images.
+    is fitted to the same 12,000 images; the dial of the repair stays at its default.
     """
     train, test = load("cifar10", limit=12_000), load("cifar10", "test", limit=1_000)
     x, pca, runs = test.unit(), PCA.fit(train, 1_000), []

@@ -8,7 +8,6 @@ from ae_lib.corruptions import gaussian, mask, salt_and_pepper
 from ae_lib.denoising import Residual, Spoilt, repair, suspects
 from ae_lib.training import fit
 
-
 QUIET = {"verbose": False, "watch": 0}
 
 
