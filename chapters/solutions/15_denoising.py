@@ -75,9 +75,9 @@ claim("the wrong order costs decibels", cost, ">", 2, unit="dB")
 # %% [markdown]
 # ## Exercise 2
 #
-# The chapter's network, `Residual` in `ae_lib.denoising`, with a target that is
-# noisy as well. `fit` hands the loss the clean image, so the loss can add the
-# noise.
+# The chapter's network, `Residual` of `ae_lib.denoising`, with a target that
+# is noisy as well. `fit` hands the loss the clean image, so the loss can add
+# the noise.
 
 # %%
 from torch.nn.functional import mse_loss
