@@ -219,7 +219,7 @@ def repair(x, sigma):
 # for noise goes equally into all of them. So *cut* the others off. Or *shrink*
 # each number in the code by $\lambda_i / (\lambda_i + \sigma^2)$, with
 # $\lambda_i$ its variance in clean images: Wiener's filter, the best that is
-# linear. Both are fitted to all training images.
+# linear, as far as the $\lambda_i$ are right. We fit to all training images.
 
 # %%
 from ae_lib.baselines import PCA
@@ -476,7 +476,8 @@ table(["no bottleneck", "on suspects only"])
 # level with non-local means or a little ahead, and so it is with PCA that
 # shrinks, which is a formula. Against salt and pepper and lost pixels it
 # *loses*, by decibels, to the four lines of `repair`. A part of that is
-# knowledge and not skill: it also changes pixels that were intact.
+# knowledge and not skill: the network also changes pixels that were intact,
+# and does better where it may not.
 
 
 # %%
@@ -720,9 +721,9 @@ for home in wide:
 # %% [markdown]
 # ## Are its features better?
 #
-# The other promise: denoising "forces the model to distinguish signal from
-# noise", and so makes better *features*; it is recommended as a regulariser
-# against learning to copy. Test it as chapter 01 did, with a linear probe on
+# The other promise: who has to tell the image from the noise must learn what
+# images are, so denoising makes better *features*. It is also recommended as a
+# regulariser, against learning to copy. Test it as chapter 01 did, with a linear probe on
 # the code. Three kinds of training of one network with 64 numbers: as usual,
 # with Gaussian noise of $\sigma = 0.2$, and with a third of the squares of 4×4
 # masked; three seeds each. PCA, which also has 64 numbers, is the rival.
