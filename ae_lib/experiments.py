@@ -21,6 +21,7 @@ from torch.optim.swa_utils import update_bn
 from ae_lib import article, posted, results
 from ae_lib.atomic import write_atomically
 from ae_lib.baselines import PCA, MeanImage
+from ae_lib.corruptions import gaussian, mask, salt_and_pepper
 from ae_lib.data import Images, load, to_unit
 from ae_lib.features import extract, few, linear_probe
 from ae_lib.metrics import evaluate, mse, reconstruct
