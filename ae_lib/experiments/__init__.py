@@ -1,0 +1,1 @@
+"""Experiments too long for a chapter, recorded under data/results."""
