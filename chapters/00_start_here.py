@@ -134,10 +134,16 @@ claim(
 # | [04 Building](04_building.ipynb) | How do 3,072 numbers become 200 and an image again? |
 # | [05 Training and validation](05_training.ipynb) | When has it learned, and how would you know? |
 # | [06 Seeing what it learned](06_seeing.ipynb) | What is in the code, and what is lost? |
+# | [07 Repairing a published network](07_repair.ipynb) | Which repairs of a published network pay? |
+# | [08 The bottleneck, measured](08_bottleneck.ipynb) | How much fits into 10, 200, 1000 numbers? |
+# | [09 Experiments that scale](09_scaling.ipynb) | When is a difference more than luck? |
 # | [10 When training fails](10_training_fails.ipynb) | Which remedy cures what? |
 # | [11 When reconstructions disappoint](11_reconstructions.ipynb) | Copies, blur, lost objects: which cures work? |
 # | [12 The code that never changed](12_constant_code.ipynb) | Who made an autoencoder give one answer to everything? |
 # | [13 A method](13_method.ipynb) | How do you find faults that hide one another? |
+# | [14 Features for downstream models](14_downstream.ipynb) | Do codes help a classifier? |
+# | [16 Anomaly detection](16_anomalies.ipynb) | Is what reconstructs badly odd? |
+# | [17 Generation](17_generation.ipynb) | What does a decoder say about a code nobody encoded? |
 #
 # Each chapter asks you to predict before it shows, and ends with exercises.
 # Worked solutions lie in the folder `solutions`, apart from the chapters, so

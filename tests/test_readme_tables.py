@@ -1,0 +1,77 @@
+"""The README's tables of quality and of bytes are those of the records.
+
+python tests/test_readme_tables.py    prints them, to be pasted after a new record
+"""
+
+import numpy as np
+import pytest
+
+from ae_lib import results
+
+# Published weights of tutorial 9 of the UvA deep learning course, 500 epochs, measured
+# on the same 10,000 images.
+UVA = {64: 21.70, 128: 24.18, 256: 27.22, 384: 29.37}
+BYTES = (30, 60, 100, 200)
+METHODS = ("network", "PCA", "JPEG", "WebP")
+
+
+def quality() -> list[str]:
+    """Lines of the table: latent_dim, PSNR of PCA, of the network, of UvA."""
+    cells = results.load("sweep_cifar10")["data"]["cells"]
+    rows = results.load("rate_cifar10")["data"]["rows"]
+    pca = {r["latent_dim"]: r["psnr"] for r in rows if r["method"] == "PCA"}
+    lines = []
+    for k in sorted({cell["latent_dim"] for cell in cells}):
+        ours = [cell["psnr"] for cell in cells if cell["latent_dim"] == k]
+        spread = f" ± {np.std(ours, ddof=1):.2f}" if len(ours) > 1 else ""
+        theirs = f"{UVA[k]:.2f}" if k in UVA else ""
+        mean, n = np.mean(ours), len(ours)
+        lines.append(f"| {k} | {pca[k]:.2f} | {mean:.2f}{spread} | {n} | {theirs} |")
+    return lines
+
+
+def in_bytes() -> list[str]:
+    """Lines of the table: bytes without headers, PSNR of each method at as many."""
+    data = results.load("rate_cifar10")["data"]
+    points = {name: [] for name in METHODS}
+    for row in data["rows"]:
+        points[row["method"]] += row["rates"]["moved"]
+    for name, places in data["codecs"].items():
+        points[name.split(",")[0]] += places["moved"]
+    lines = []
+    for cost in BYTES:
+        cells = (f"{_decibels(points[name], cost):.1f}" for name in METHODS)
+        cells = (cell.replace("nan", "") for cell in cells)  # no file is so small
+        lines.append(f"| {cost} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _decibels(points: list[dict], cost: float) -> float:
+    """Interpolate between the points that no cheaper one beats; NaN outside them."""
+    best: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda point: point["bytes"]):
+        if point["mse"] > 1e-6 and (not best or point["mse"] < best[-1][1]):
+            best.append((point["bytes"], point["mse"]))
+    costs, errors = map(np.log10, zip(*best, strict=True))
+    at = np.interp(np.log10(cost), costs, errors, left=np.nan, right=np.nan)
+    return -10 * float(at)
+
+
+@pytest.mark.parametrize("table", [quality, in_bytes])
+def test_the_readme_states_what_was_recorded(table, root):
+    text = (root / "README.md").read_text(encoding="utf-8")
+    lines = table()
+    assert len(lines) >= 4
+    assert "\n".join(lines) in text
+
+
+def test_the_network_is_above_pca_at_every_recorded_size():
+    cells = results.load("sweep_cifar10")["data"]["cells"]
+    rows = results.load("rate_cifar10")["data"]["rows"]
+    pca = {r["latent_dim"]: r["psnr"] for r in rows if r["method"] == "PCA"}
+    for cell in cells:
+        assert cell["psnr"] > pca[cell["latent_dim"]], cell["latent_dim"]
+
+
+if __name__ == "__main__":
+    print(*quality(), "", *in_bytes(), sep="\n")
