@@ -21,6 +21,7 @@ MOST_VALUES = TOTAL // 2  # of one unit: finer steps than that are not for image
 def quantise(codes: Tensor, step: float) -> np.ndarray:
     """Round codes (N, D) to whole multiples of `step`; return the multiples, int32.
 
+    >>> import torch
     >>> quantise(torch.tensor([[0.9, -0.3]]), 0.5).tolist()
     [[2, -1]]
     """

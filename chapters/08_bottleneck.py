@@ -783,10 +783,10 @@ claim("in about half the bytes of the pixels", exact["bytes"] / pixels,
 # you call `exercises.reset()`.
 #
 # 1. **As good as how many components?** An error means most as "as good as PCA
-#    with $k$ components". Write `components_for(variances, error, pixels)`: the
-#    smallest $k$ whose error is not above `error`. PCA with $k$ components has
-#    as error the sum of the variances it leaves out, divided by the number of
-#    pixels.
+#    with $k$ components". Write `components_for(variances, error, pixels)`:
+#    the smallest $k$ whose error is not above `error`. PCA with $k$ components
+#    has as error the sum of the variances it leaves out, divided by the number
+#    of pixels.
 
 
 # %% tags=["exercise"]

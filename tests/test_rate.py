@@ -119,7 +119,8 @@ def test_a_finer_step_costs_bytes_and_saves_error(images):
     assert 0 < middle["bytes"] - middle["ideal"] < 3
     assert middle["shared"] > 4
     exact = mse(test, rate.in_8_bits(reconstruct(pca, test)))
-    assert fine["mse"] == pytest.approx(exact, rel=1e-3)
+    # Up to what is clipped: values that none of 400 training images had.
+    assert fine["mse"] == pytest.approx(exact, rel=0.01)
     both = rate.curve(pca, codes, [test, rate.shift(test)], steps[1:2])
     assert both[0][0] == middle and both[1][0]["mse"] != middle["mse"]
 
