@@ -640,8 +640,8 @@ counts = {f"{name}: all ones": answer(WAYS[name], False) for name in WAYS}
 numbers(counts, (9, 3.1), (1, 3), limits=(0, 16))
 
 # %% [markdown]
-# So far the theory holds: uneven for 3×3, even for the two remedies. The counts
-# need no weights, only whole numbers. Here is one axis of four layers: input
+# So far the theory holds: uneven for 3×3, even for the two remedies. Counting
+# takes no weights, only whole numbers. Here is one axis of four layers: input
 # above, output below, a line for each weight that joins two pixels, and in
 # each square the number of its lines. In two dimensions the counts multiply;
 # they stand at the right.

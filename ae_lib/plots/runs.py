@@ -40,7 +40,7 @@ def run_pages(
     if not chosen or not all(1 <= epoch <= len(book) for epoch in chosen):
         raise ValueError(f"epochs must be from 1 to {len(book)}, got {epochs}")
     layers = len(book.pages[0].layers)
-    heights = [1.5, 1.0, 1.0, 0.4 + 0.2 * layers]
+    heights = [1.5, 1.0, 1.0, 0.4 + 0.22 * layers]
     figure = picture(WIDTH, sum(heights) + 1.2, source)
     cells = figure.add_gridspec(4, len(chosen), height_ratios=heights)
     _errors(figure.add_subplot(cells[0, :]), book, chosen)
@@ -98,9 +98,9 @@ def _signals(axes: Axes, page: Page, named: bool) -> None:
         if layer.dead >= 0.5:
             ink = "white" if signals[i] > 0.01 else VERMILION
             text = f" {layer.dead:.0%} dead"
-            axes.text(FAINTEST, i, text, color=ink, size=8, va="center")
+            axes.text(FAINTEST, i, text, color=ink, size=9, va="center")
     axes.set(xscale="log", xlim=(FAINTEST, 1.2))
     axes.set_yticks(at, [q.name for q in page.layers] if named else [""] * len(at))
-    axes.tick_params(axis="y", length=0, labelsize=8)
+    axes.tick_params(axis="y", length=0, labelsize=9)
     axes.invert_yaxis()
     axes.set_xlabel("signal ratio", size=9)
