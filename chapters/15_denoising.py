@@ -15,7 +15,7 @@
 # - test a denoiser at noise it was not made for;
 # - judge the claim that training with noise gives better features.
 #
-# **Cost:** 60 to 80 s on 2 CPU cores.
+# **Cost:** 60 to 100 s on 2 CPU cores, as busy as they are.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
