@@ -15,7 +15,7 @@
 # - test a denoiser at noise it was not made for;
 # - judge the claim that training with noise gives better features.
 #
-# **Cost:** 60 to 80 s on 2 CPU cores.
+# **Cost:** 60 to 100 s on 2 CPU cores, as busy as they are.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -723,10 +723,11 @@ for home in wide:
 #
 # The other promise: who has to tell the image from the noise must learn what
 # images are, so denoising makes better *features*. It is also recommended as a
-# regulariser, against learning to copy. Test it as chapter 01 did, with a linear probe on
-# the code. Three kinds of training of one network with 64 numbers: as usual,
-# with Gaussian noise of $\sigma = 0.2$, and with a third of the squares of 4×4
-# masked; three seeds each. PCA, which also has 64 numbers, is the rival.
+# regulariser, against learning to copy. Test it as chapter 01 did, with a
+# linear probe on the code. Three kinds of training of one network with 64
+# numbers: as usual, with Gaussian noise of $\sigma = 0.2$, and with a third of
+# the squares of 4×4 masked; three seeds each. PCA, which also has 64 numbers,
+# is the rival.
 
 # %%
 from functools import partial
