@@ -110,7 +110,9 @@ def auroc_spread(
 
 
 def threshold_at(validation: Tensor, false_alarms: float) -> float:
-    """Return the score that so many normal validation images exceed.
+    """Return the score that this share of normal validation images exceeds.
+
+    Counted in images it is the share or one image less, never more.
 
     `validation` (N,) are scores of normal images that the model was not fitted to;
     `false_alarms` is a share between 0 and 1, at least 1 / N.

@@ -579,8 +579,9 @@ claim("by much more than the ink", two["error"] - two["ink"], ">", 0.12)
 claim("and the AP is lower than the AUROC", two["error"] - ap, ">", 0.1)
 
 # %% [markdown]
-# The ranges of the two overlap: on these images PCA, fitted in a second, may do
-# as well as the network. And "both" stays within the range of the error alone.
+# The ranges of the two overlap: on these images PCA, fitted in a second, may
+# do as well as the network. And "both" stays within the range of the error
+# alone.
 #
 # ## Where is it odd?
 #
