@@ -142,6 +142,7 @@ claim(
 # | [12 The code that never changed](12_constant_code.ipynb) | Who made an autoencoder give one answer to everything? |
 # | [13 A method](13_method.ipynb) | How do you find faults that hide one another? |
 # | [14 Features for downstream models](14_downstream.ipynb) | Do codes help a classifier? |
+# | [15 Denoising](15_denoising.ipynb) | Who removes noise better, a network or a filter? |
 # | [16 Anomaly detection](16_anomalies.ipynb) | Is what reconstructs badly odd? |
 # | [17 Generation](17_generation.ipynb) | What does a decoder say about a code nobody encoded? |
 #
