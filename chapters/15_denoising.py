@@ -15,7 +15,7 @@
 # - test a denoiser at noise it was not made for;
 # - judge the claim that training with noise gives better features.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 70 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.

@@ -15,7 +15,7 @@
 # - predict when its code collapses, from the weights in its loss;
 # - test two promises: smooth interpolation, and units with a meaning.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 80 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.

@@ -175,6 +175,8 @@ def check_1(answer: type) -> str:
         model, optimizer = sequence(repair(*faint(seed)), 2, "what repair returns")
         expect(isinstance(model, nn.Module), f"expected a model, got {kind(model)}")
         reached = max(reached, _train(model, optimizer, x))
+        if reached > 0.5:
+            break  # the second try is for an unlucky draw
     expect(
         reached > max(0.3, before + 0.2),
         f"the cause is right, and the repair is not: after {STEPS} steps R² is "
