@@ -265,10 +265,11 @@ print("faint   ", *sizes(faint()[0]))
 print("with He ", *sizes(quiet(he(network(norm=False)))))
 
 # %% [markdown]
-# Each layer keeps about a fifth of it. What reaches the output is nothing, and
-# what comes back to the first layer is less. No unit is dead, and the images'
-# tiny answers differ as they should: the *ratio* looks healthy. And the rate
-# is innocent. SGD multiplies it with a gradient that is nearly zero.
+# Each layer keeps a fifth of it or less. What reaches the output is next to
+# nothing, and what comes back to the first layer is less. No unit is dead, and
+# the tiny answers to the images differ as they should: the *ratio* looks
+# healthy. And the rate is innocent: SGD multiplies it with a gradient that is
+# nearly zero.
 
 
 # %% tags=["exercise"]
@@ -503,6 +504,6 @@ claim("by more than seeds differ", extra[1] - spread, ">", 0)
 # %% [markdown]
 # Who stops at 0.7 sees nothing. At 0.8, where learning by heart has begun, the
 # folklore is right here: a few hundredths, more than between seeds. Why, these
-# runs do not say. A batch of all images has no noise, its batch normalisation
-# knows every image, and it took a third of the steps. And networks a thousand
-# times as large may differ.
+# runs do not say: a batch of all images has no noise, its batch normalisation
+# knows every image, and it took fewer steps with more images in each. And
+# networks a thousand times as large may differ.
