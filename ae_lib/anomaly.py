@@ -16,6 +16,8 @@ from torch import Tensor
 
 from ae_lib.data import Images
 
+Scores = Tensor | np.ndarray
+
 
 def compressed_size(images: Images | Tensor) -> Tensor:
     """Count the bytes of each image after lossless compression: float (N,).
@@ -28,7 +30,7 @@ def compressed_size(images: Images | Tensor) -> Tensor:
     >>> bool(compressed_size(flat) < 60)
     True
     """
-    pixels = getattr(images, "pixels", images)
+    pixels = images.pixels if isinstance(images, Images) else images
     if pixels.dtype != torch.uint8 or pixels.ndim != 4:
         raise ValueError(
             "compressed_size needs uint8 pixels (N, C, H, W), got "
@@ -78,7 +80,7 @@ class CodeDistance:
         return ((away @ self.precision) * away).sum(dim=1)  # (N,)
 
 
-def auroc(normal: Tensor, odd: Tensor) -> float:
+def auroc(normal: Scores, odd: Scores) -> float:
     """Return the chance that an odd image scores above a normal one; ties count half.
 
     `normal` (N,) and `odd` (M,) are scores. 1 is perfect, 0.5 is a coin, and below
@@ -89,27 +91,27 @@ def auroc(normal: Tensor, odd: Tensor) -> float:
     """
     from sklearn.metrics import roc_auc_score
 
-    normal, odd = _scores("normal", normal), _scores("odd", odd)
-    truth = np.r_[np.zeros(len(normal)), np.ones(len(odd))]
-    return float(roc_auc_score(truth, np.r_[normal, odd]))
+    low, high = _scores("normal", normal), _scores("odd", odd)
+    truth = np.r_[np.zeros(len(low)), np.ones(len(high))]
+    return float(roc_auc_score(truth, np.r_[low, high]))
 
 
 def auroc_spread(
-    normal: Tensor, odd: Tensor, *, draws: int = 200, seed: int = 0
+    normal: Scores, odd: Scores, *, draws: int = 200, seed: int = 0
 ) -> list[float]:
     """Return the AUROC of `draws` bootstrap samples of the images, sorted.
 
     It is the spread that other test images would give, not that of another training.
     """
     random = np.random.default_rng(seed)
-    normal, odd = _scores("normal", normal), _scores("odd", odd)
+    low, high = _scores("normal", normal), _scores("odd", odd)
     return sorted(
-        auroc(random.choice(normal, len(normal)), random.choice(odd, len(odd)))
+        auroc(random.choice(low, len(low)), random.choice(high, len(high)))
         for _ in range(draws)
     )
 
 
-def threshold_at(validation: Tensor, false_alarms: float) -> float:
+def threshold_at(validation: Scores, false_alarms: float) -> float:
     """Return the score that this share of normal validation images exceeds.
 
     Counted in images it is the share or one image less, never more.
@@ -126,8 +128,8 @@ def threshold_at(validation: Tensor, false_alarms: float) -> float:
     return float(np.quantile(scores, 1 - false_alarms, method="higher"))
 
 
-def _scores(name: str, values: Tensor | np.ndarray) -> np.ndarray:
-    values = torch.as_tensor(values).detach().cpu().double().numpy()
+def _scores(name: str, given: Scores) -> np.ndarray:
+    values = torch.as_tensor(given).detach().cpu().double().numpy()
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"{name} must be scores (N,), N >= 1, got {values.shape}")
     if not np.isfinite(values).all():

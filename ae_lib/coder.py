@@ -73,7 +73,8 @@ class Tables:
     def to_bytes(self) -> bytes:
         """Write the tables down, deflated: the price of knowing them."""
         sizes = [len(table) for table in self.frequencies]
-        parts = [np.array([len(sizes)]), self.low, sizes, *self.frequencies]
+        head = [np.array([len(sizes)]), self.low, np.array(sizes)]
+        parts = [*head, *self.frequencies]
         return zlib.compress(np.concatenate(parts).astype("<i2").tobytes(), 9)
 
     @classmethod

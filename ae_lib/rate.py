@@ -107,7 +107,7 @@ def codec(images: Images | Tensor, format: str, **options) -> dict[str, float]:
     Returns the bytes of a file on average, those without the header, whose content is
     the same for all images with these options, and the MSE.
     """
-    pixels = getattr(images, "pixels", images)
+    pixels = images.pixels if isinstance(images, Images) else images
     whole, payloads, decoded = [], [], []
     for image in pixels:
         file = io.BytesIO()
@@ -213,7 +213,9 @@ def measure(found: list, train: Images, test: Images, limit: int = 1_000) -> dic
             for name, x in odd.items():
                 row[name] = mse(x, reconstruct(model, x))
             row["rates"] = dict(
-                zip(tests, curve(model, codes, tests.values(), STEPS), strict=True)
+                zip(
+                    tests, curve(model, codes, list(tests.values()), STEPS), strict=True
+                )
             )
             rows.append(row)
             print(method, row["latent_dim"], f"probe {row['probe']:.3f}", flush=True)

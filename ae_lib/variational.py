@@ -44,7 +44,9 @@ class VariationalAutoencoder(Autoencoder):
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(  # type: ignore[override]
+        self, x: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         mu, logvar = self.posterior(x)
         z = mu
         if self.training:

@@ -16,7 +16,8 @@ class Drawing:
     """Shapes in pixels from the top left corner."""
 
     def __init__(self, width: float, height: float):
-        self.size, self.parts = (width, height), []
+        self.size = (width, height)
+        self.parts: list[str] = []
 
     def rect(self, x, y, width, height, fill=BLUE, edge="none", thick=1.0) -> None:
         self._add(
