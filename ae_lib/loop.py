@@ -7,7 +7,6 @@ import math
 import os
 import threading
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -276,18 +275,6 @@ class Loop:
             if state["cuda_rng"] is not None and self.train.device.type == "cuda":
                 torch.cuda.set_rng_state(state["cuda_rng"], self.train.device)
         self.good = self.weights()
-
-
-def fingerprint(model: nn.Module, pixels: Tensor, optimizers: list[Optimizer]) -> dict:
-    """Return what a resumed run must have in common with its beginning."""
-    kinds = [type(optimizer).__name__ for optimizer in optimizers]
-    return {
-        "images": len(pixels),
-        "checksum": zlib.crc32(pixels.cpu().contiguous().numpy().data),
-        "model": type(model).__name__,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "optimizers": " and ".join(kinds),
-    }
 
 
 def _in_float32(output: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ae_lib.data import Images, to_unit
 from ae_lib.devices import fast_bf16, pick_device
 from ae_lib.history import History
 from ae_lib.interrupts import first_ctrl_c
-from ae_lib.loop import Loop, NonFiniteLoss, fingerprint
+from ae_lib.loop import Loop, NonFiniteLoss
 from ae_lib.memory import keep_freed_memory
 from ae_lib.recipe import Optimizers, muon_and_adam, one_cycle
 
@@ -80,7 +81,7 @@ def fit(
     optimizers = _as_list(optimizer(model))
     settings = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     if out is not None or distributed.size() > 1:
-        settings |= fingerprint(model, train, optimizers)
+        settings |= _fingerprint(model, train, optimizers)
     distributed.check_equal(**settings)
     distributed.make_equal(model)
     loop = Loop(
@@ -110,6 +111,18 @@ def fit(
     finally:
         model.to(home).eval()
     return loop.history
+
+
+def _fingerprint(model: nn.Module, pixels: Tensor, optimizers: list[Optimizer]) -> dict:
+    """Return what a resumed run must have in common with its beginning."""
+    kinds = [type(optimizer).__name__ for optimizer in optimizers]
+    return {
+        "images": len(pixels),
+        "checksum": zlib.crc32(pixels.cpu().contiguous().numpy().data),
+        "model": type(model).__name__,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "optimizers": " and ".join(kinds),
+    }
 
 
 def _checked(images: Images | Tensor, model: nn.Module) -> Tensor:
