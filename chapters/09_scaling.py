@@ -221,8 +221,8 @@ study = search(
 # %% [markdown]
 # The list has a winner. Before you believe in it: it was chosen *because* its
 # number was low, so a part of that number may be luck. Ask the first three
-# again, with three seeds that had no part in the choice. **Guess** which of the
-# three places will stand.
+# again, with three seeds that had no part in the choice. **Guess** which of
+# the three places will stand.
 
 # %%
 from optuna.trial import FixedTrial
@@ -258,8 +258,8 @@ for trial, fresh in zip(podium, again):
 # the winner.
 #
 # And the search found what *we asked for*. All trials have one epoch, so small
-# batches have more steps, and more steps win. Had we asked for the lowest error
-# after ten seconds, another batch size might have won.
+# batches have more steps, and more steps win. Had we asked for the lowest
+# error after ten seconds, another batch size might have won.
 
 
 # %%

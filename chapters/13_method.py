@@ -560,6 +560,9 @@ def pairs(x, size):
     yield from zip(inputs, targets, strict=True)
 
 
+# %% [markdown]
+# Each loader draws an order of its own.
+
 # %% tags=["exercise"]
 # Exercise 13.2
 import torch.nn.functional as F

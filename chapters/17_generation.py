@@ -74,9 +74,10 @@ drawn = {"numbers from N(0, 1)": decode(plain, hat)}
 plots.samples(drawn["numbers from N(0, 1)"], n=10, columns=10, source=credit)
 
 # %% [markdown]
-# Dark smudges. To see why, look at where the codes of real digits lie, and where the
-# hat's numbers lie. Both are shown along the two directions in which the codes
-# of the digits vary most. **Guess:** do the crosses lie inside the cloud?
+# Dark smudges. To see why, look at where the codes of real digits lie, and
+# where the hat's numbers lie. Both are shown along the two directions in which
+# the codes of the digits vary most. **Guess:** do the crosses lie inside the
+# cloud?
 
 # %%
 from ae_lib.plots.style import BLACK, SKY, VERMILION, grid, picture, styled
@@ -305,7 +306,8 @@ claim("and is near the reconstructions", near, "<", 2.5, unit="times")
 # $q(z \mid x) = N(\mu, e^{\text{logvar}})$, and Jensen's inequality gives a
 # lower bound, the ELBO:
 #
-# $$\log p(x) = \log \int p(x \mid z)\,p(z)\,\frac{q(z \mid x)}{q(z \mid x)}\,dz
+# $$\log p(x) = \log \int
+# p(x \mid z)\,p(z)\,\frac{q(z \mid x)}{q(z \mid x)}\,dz
 # \;\ge\; \mathbb E_q \log p(x \mid z) - \mathrm{KL}(q \,\Vert\, p).$$
 
 # %% [markdown]
@@ -463,6 +465,10 @@ for sigma in (0.1, 0.3, 1.0):
     judge(name, drawn[name])
 drawn["VAE σ = 0.3, mixture"] = decode(model, mixture(encode(model, digits)))
 judge("VAE σ = 0.3, mixture", drawn["VAE σ = 0.3, mixture"])
+
+# %% [markdown]
+# Twelve of each, from the same hat. **Look:** what do the three rows of N(0, 1)
+# lose, and what do they gain, as $\sigma$ grows?
 
 # %%
 gallery(drawn, credit)

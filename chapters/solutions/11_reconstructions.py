@@ -28,6 +28,10 @@ from ae_lib.baselines import PCA
 from ae_lib.metrics import effective_rank, mse, r_squared, reconstruct
 from ae_lib.recipe import one_cycle
 
+# %% [markdown]
+# Few images, and the share of their variance that comes back.
+
+# %%
 images = data.load("cifar10", limit=736)
 train_images, held = data.hold_out(images, 256)
 x, x_val = train_images.unit(), held.unit()  # (480 and 256, 3, 32, 32)
@@ -198,8 +202,8 @@ def names(code, model, x, **more):
 # %% [markdown]
 # ## Exercise 1
 #
-# In how many directions do the numbers differ, before and behind each layer? On
-# the middle of the photographs, before any training:
+# In how many directions do the numbers differ, before and behind each layer?
+# On the middle of the photographs, before any training:
 
 
 # %%

@@ -57,6 +57,11 @@ def prepare(images, repaired):
     return x if "range" in repaired else 2 * x - 1  # "always use [-1, 1]"
 
 
+# %% [markdown]
+# The network and its optimizer, and which images an epoch shows.
+
+
+# %%
 def start(repaired, seed=0):
     torch.manual_seed(seed)
     net = Net(32 if "code" in repaired else 2, "register" in repaired)
