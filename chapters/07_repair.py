@@ -14,7 +14,7 @@
 # - say which repairs are worth nothing, and make them anyway;
 # - write a network that starts as PCA and improves on it.
 #
-# **Cost:** about 75 s on 2 CPU cores.
+# **Cost:** about 130 s on 2 CPU cores, half of that on quiet ones.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
