@@ -1045,9 +1045,9 @@ exercises.check("10.1", Diagnosis)
 
 # %% [markdown]
 # 2. **Look-alikes.** Write `diagnose(model, optimizer, x)` for networks that
-#    `network` has built: the name of the trouble, or `"none"`. The check brings
-#    ten you have not seen, some of them healthy. Which instrument has to be
-#    asked first, because it spoils the others?
+#    `network` has built: the name of the trouble, or `"none"`. The check has
+#    ten that you have not seen, some of them healthy. Which instrument has to
+#    be asked first, because what it finds spoils the others?
 
 
 # %% tags=["exercise"]

@@ -1110,8 +1110,8 @@ def verdict(sickness, **change):
 #    pictures look like those of eight. Trained too briefly? The wrong loss?
 #    Name the `cause` in one of the doctor's words, write a `measure(model, x)`
 #    that is far off in this program, and neither in a sound one nor in a sound
-#    one that was stopped early, and `repair` it: R² must rise. The check trains
-#    it on images of its own.
+#    one that was stopped early, and `repair` it: R² must rise. The check
+#    trains it on images of its own.
 
 
 # %%

@@ -462,8 +462,8 @@ claim("so it is the one image that harms it", fresh - short, ">", 0.05)
 #
 # ## Exercise 5
 #
-# Train until the training R² has passed 0.7, and go on until it has passed 0.8;
-# look at the validation each time.
+# Train until the training R² has passed 0.7, and go on until it has passed
+# 0.8; look at the validation each time.
 
 # %%
 x_few = x_train[:256]

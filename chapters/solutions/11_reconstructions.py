@@ -198,8 +198,7 @@ def names(code, model, x, **more):
 # %% [markdown]
 # ## Exercise 1
 #
-# In how many directions do the numbers differ, before and behind each layer? On
-# the middle of the photographs, before any training:
+# The program once more:
 
 
 # %%
@@ -215,6 +214,11 @@ def dull(seed=0):
     )  # fmt: skip
 
 
+# %% [markdown]
+# In how many directions do the numbers differ behind each linear layer? On the
+# middle of the photographs, before any training:
+
+# %%
 model, h = dull(), x_val[:, :, 8:24, 8:24]
 with torch.no_grad():
     for layer in model:
