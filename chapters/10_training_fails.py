@@ -15,7 +15,7 @@
 # - compare optimizers, schedules and batch sizes fairly;
 # - recognise dead units, a code that is too small and images that are too few.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 120 s on 2 CPU cores, half of that on quiet ones.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -1045,9 +1045,9 @@ exercises.check("10.1", Diagnosis)
 
 # %% [markdown]
 # 2. **Look-alikes.** Write `diagnose(model, optimizer, x)` for networks that
-#    `network` has built: the name of the trouble, or `"none"`. The check
-#    brings ten you have not seen, some of them healthy. Which instrument has
-#    to be asked first, because it spoils the others?
+#    `network` has built: the name of the trouble, or `"none"`. The check has
+#    ten that you have not seen, some of them healthy. Which instrument has to
+#    be asked first, because what it finds spoils the others?
 
 
 # %% tags=["exercise"]

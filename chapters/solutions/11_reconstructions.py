@@ -28,10 +28,6 @@ from ae_lib.baselines import PCA
 from ae_lib.metrics import effective_rank, mse, r_squared, reconstruct
 from ae_lib.recipe import one_cycle
 
-# %% [markdown]
-# Few images, and the share of their variance that comes back.
-
-# %%
 images = data.load("cifar10", limit=736)
 train_images, held = data.hold_out(images, 256)
 x, x_val = train_images.unit(), held.unit()  # (480 and 256, 3, 32, 32)
@@ -202,8 +198,7 @@ def names(code, model, x, **more):
 # %% [markdown]
 # ## Exercise 1
 #
-# In how many directions do the numbers differ, before and behind each layer?
-# On the middle of the photographs, before any training:
+# The program once more:
 
 
 # %%
@@ -219,6 +214,11 @@ def dull(seed=0):
     )  # fmt: skip
 
 
+# %% [markdown]
+# In how many directions do the numbers differ behind each linear layer? On the
+# middle of the photographs, before any training:
+
+# %%
 model, h = dull(), x_val[:, :, 8:24, 8:24]
 with torch.no_grad():
     for layer in model:

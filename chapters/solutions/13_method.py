@@ -57,11 +57,6 @@ def prepare(images, repaired):
     return x if "range" in repaired else 2 * x - 1  # "always use [-1, 1]"
 
 
-# %% [markdown]
-# The network and its optimizer, and which images an epoch shows.
-
-
-# %%
 def start(repaired, seed=0):
     torch.manual_seed(seed)
     net = Net(32 if "code" in repaired else 2, "register" in repaired)
@@ -91,6 +86,7 @@ def relative(x_hat, x, mean):
     return (F.mse_loss(x_hat, x) / F.mse_loss(mean.expand_as(x), x)).item()
 
 
+# %%
 @cache  # the page asks for some runs twice
 def run(repaired=(), seed=0, epochs=12):
     net, optimizer = start(repaired, seed)
@@ -164,6 +160,8 @@ def pairs(x, size):
     yield from zip(inputs, targets, strict=True)
 
 
+# %%
+# NBVAL_CHECK_OUTPUT
 x = train.unit()
 mean_image = x.mean(0)
 ratios = []
