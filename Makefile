@@ -45,7 +45,7 @@ test-notebooks: $(READY) ## run every chapter and its solutions
 
 # The set-up cell and all imports of the chapters, the widgets, and what is quick. Old
 # packages warn of their newer helpers; what is ours must not warn in the first one.
-COLAB_TESTS = $(addprefix tests/test_, set_up.py explore.py windows.py properties.py \
+COLAB_TESTS = $(addprefix tests/test_, set_up.py explore.py panels.py windows.py properties.py \
 	models.py shapes.py metrics.py data.py fetch.py checkpoints.py train.py faults.py)
 
 test-colab: $(READY_FOR_COLAB) ## test with Colab's versions, the oldest ones supported

@@ -15,7 +15,7 @@
 # - count a code in bytes that were written, and compare it with JPEG and WebP;
 # - notice when a baseline is flattered by the data.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 80 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.

@@ -467,8 +467,8 @@ drawn["VAE σ = 0.3, mixture"] = decode(model, mixture(encode(model, digits)))
 judge("VAE σ = 0.3, mixture", drawn["VAE σ = 0.3, mixture"])
 
 # %% [markdown]
-# Twelve of each, from the same hat. **Look:** what do the three rows of N(0, 1)
-# lose, and what do they gain, as $\sigma$ grows?
+# Twelve of each, from the same hat. **Look:** what do the three rows of
+# N(0, 1) lose, and what do they gain, as $\sigma$ grows?
 
 # %%
 gallery(drawn, credit)
