@@ -40,8 +40,10 @@ IN_PAIRS = -n 2 --dist loadfile
 test-library: $(READY) ## test the library and the repository
 	$(TEST_ENV) $(HALF) $(RUN) -m pytest $(IN_PAIRS) --durations=10
 
+NOTEBOOKS = chapters
+
 test-notebooks: $(READY) ## run every chapter and its solutions
-	$(TEST_ENV) $(HALF) $(RUN) -m pytest $(IN_PAIRS) -p tests.notebook_report --nbval-lax chapters
+	$(TEST_ENV) $(HALF) $(RUN) -m pytest $(IN_PAIRS) -p tests.notebook_report --nbval-lax $(NOTEBOOKS)
 
 # The set-up cell and all imports of the chapters, the widgets, and what is quick. Old
 # packages warn of their newer helpers; what is ours must not warn in the first one.
