@@ -21,7 +21,6 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
 """
 
 import math
-from dataclasses import replace
 
 import torch
 
@@ -45,7 +44,7 @@ from .program import Clock, Program
 from .reasoning import settle
 from .report import Finding, Report
 from .sample import main_tensor, read
-from .thresholds import THRESHOLDS, Threshold, looser, resolve
+from .thresholds import THRESHOLDS, Threshold, resolve
 
 __all__ = ["THRESHOLDS", "Finding", "Report", "Threshold", "check_quickly", "examine"]
 
@@ -65,8 +64,6 @@ STAGES = (
     fits.check,
     capacity.narrow,
 )
-
-HINTS = 3  # of a second look, at most: what came closest to a fault
 
 
 def examine(
@@ -90,8 +87,6 @@ def examine(
     those names. `batches` is what training consumes in one epoch; `loss` maps (model
     output, target) to a scalar; `step` is (model, batch) -> float; `pair` maps a
     batch to (input, target). Everything is left as it was found. Returns a `Report`.
-    Where no fault is found, a second look with looser limits (`Threshold.hint`) adds
-    what came closest to one, as information.
     Raises ValueError when there is no autoencoder or there are no batches.
 
     >>> from torch import nn, rand
@@ -119,25 +114,12 @@ def examine(
             several = [eval_batches] if torch.is_tensor(eval_batches) else eval_batches
             with program.trial():
                 evaluated = read(several, program.pair, seconds=1.0)
-        data = {"evaluated": evaluated, "history": history, "labels": labels}
-        report = _report(Case(program, sample, limits, **data))
-        if report.ok and budget_seconds > 0:
-            again = _report(Case(program, sample, looser(thresholds), **data))
-            report.findings += _hints(again, report.codes)
-            report.seconds = again.seconds
-        return report
+        case = Case(
+            program, sample, limits, evaluated=evaluated, history=history, labels=labels
+        )
+        return _report(case)
     finally:
         program.snapshot.restore()
-
-
-def _hints(again, known):
-    """Return what only looser limits find, as information: what came closest."""
-    said = "No fault by the usual limit; of all checks this one came close to it. "
-    return [
-        replace(finding, severity="info", why_not=said + finding.why_not)
-        for finding in again.findings
-        if finding.code not in known
-    ][:HINTS]
 
 
 def check_quickly(model, batches, **options):
