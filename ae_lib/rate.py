@@ -141,6 +141,20 @@ def payload(file: bytes) -> int:
     return len(file) - 2 - (at + 2 + int.from_bytes(file[at + 2 : at + 4], "big"))
 
 
+def quality(points: Sequence[dict], cost: float) -> float:
+    """Return the PSNR in dB at so many bytes; NaN where no point is so cheap or dear.
+
+    `points` are those of `curve` or `codec`. Only those count that no cheaper one
+    beats, and none without loss; between them logarithms are interpolated.
+    """
+    best: list[tuple[float, float]] = []
+    for size, error in sorted((point["bytes"], point["mse"]) for point in points):
+        if error > 1e-6 and (not best or error < best[-1][1]):
+            best.append((size, error))
+    costs, errors = np.log10(np.array(best)).T
+    return float(-10 * np.interp(np.log10(cost), costs, errors, np.nan, np.nan))
+
+
 # ------------------------------------------------------------- the record
 
 

@@ -1,27 +1,15 @@
 """Chapter 06 writes the principal directions out; here they are the library's."""
 
-import ast
-
-import build
 import pytest
 import torch
 
 from ae_lib.explore import principal_directions
+from tests.written import written
 
 
 @pytest.fixture(scope="module")
 def page():
-    """The function of the chapter, made from its source and nothing else."""
-    (source,) = build.CHAPTERS.glob("06_*.py")
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    (kept,) = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name == "principal_directions"
-    ]
-    namespace = {"torch": torch}
-    exec(compile(ast.Module([kept], []), source.name, "exec"), namespace)
-    return namespace["principal_directions"]
+    return written("06", ["principal_directions"], torch=torch)["principal_directions"]
 
 
 @pytest.mark.parametrize("shape", [(300, 6), (40, 64)])

@@ -1,25 +1,18 @@
 """Chapter 08 writes rounding and entropy out: they must be those of the library."""
 
-import ast
-
 import numpy as np
 import pytest
 import torch
 
-from ae_lib import coder, results
+from ae_lib import coder, rate, results
+from tests.written import written
 
 DEFINED = ["by_size", "quantise", "entropy", "frontier", "quality", "cost_of"]
 
 
 @pytest.fixture(scope="module")
-def page(root):
-    path = root / "chapters" / "08_bottleneck.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = [n for n in tree.body if getattr(n, "name", "") in DEFINED]
-    assert [n.name for n in found] == DEFINED
-    names = {"torch": torch, "np": np}
-    exec(compile(ast.Module(found, []), str(path), "exec"), names)
-    return names
+def page():
+    return written("08", DEFINED, torch=torch, np=np)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +26,16 @@ def test_the_page_rounds_as_the_library_does(page, codes):
     for step in (0.1, 0.7):
         ours = page["quantise"](codes, step).numpy()
         assert np.array_equal(ours, coder.quantise(codes, step))
+
+
+@pytest.mark.parametrize("cost", [15, 40, 100, 400])
+def test_the_page_reads_a_curve_as_the_library_does(page, cost):
+    points = [{"bytes": b, "mse": 1 / b} for b in (20, 30, 80, 200)]
+    points.append({"bytes": 60, "mse": 1.0})  # a cheaper point beats it
+    pairs = [(point["bytes"], point["mse"]) for point in points]
+    ours = page["quality"](pairs, cost)
+    assert ours == pytest.approx(rate.quality(points, cost), nan_ok=True)
+    assert np.isnan(ours) == (not 20 <= cost <= 200)
 
 
 def test_the_entropy_of_the_page_is_what_the_coder_writes(page, codes):

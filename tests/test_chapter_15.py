@@ -1,7 +1,5 @@
 """Chapter 15 writes corruptions and denoisers out: they must be the library's."""
 
-import ast
-
 import pytest
 import torch
 from skimage import filters
@@ -11,29 +9,20 @@ from ae_lib import corruptions, denoising
 from ae_lib.blocks import Block
 from ae_lib.corruptions import mask, salt_and_pepper
 from ae_lib.training import fit
+from tests.written import written
 
 NAMES = ("gaussian", "salt_and_pepper", "mask")
 DENOISERS = ("seeded", "average", "suspects", "repair", "Spoilt", "Residual")
 
 
-def written(root, names, **namespace):
-    """Make functions and classes from the source of the chapter and nothing else."""
-    path = root / "chapters" / "15_denoising.py"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    kept = [node for node in tree.body if getattr(node, "name", "") in names]
-    assert sorted(node.name for node in kept) == sorted(names)
-    exec(compile(ast.Module(kept, []), path.name, "exec"), namespace)
-    return namespace
+@pytest.fixture(scope="module")
+def page():
+    return written("15", NAMES, torch=torch)
 
 
 @pytest.fixture(scope="module")
-def page(root):
-    return written(root, NAMES, torch=torch)
-
-
-@pytest.fixture(scope="module")
-def denoisers(root):
-    return written(root, DENOISERS, torch=torch, nn=nn, filters=filters, Block=Block)
+def denoisers():
+    return written("15", DENOISERS, torch=torch, nn=nn, filters=filters, Block=Block)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,27 +1,15 @@
 """Chapter 16 writes the AUROC out; here it is the library's."""
 
-import ast
-
-import build
 import pytest
 import torch
 
 from ae_lib import anomaly
+from tests.written import written
 
 
 @pytest.fixture(scope="module")
 def page():
-    """The function of the chapter, made from its source and nothing else."""
-    (source,) = build.CHAPTERS.glob("16_*.py")
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    (kept,) = [
-        node
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef) and node.name == "auroc"
-    ]
-    namespace = {"torch": torch}
-    exec(compile(ast.Module([kept], []), source.name, "exec"), namespace)
-    return namespace["auroc"]
+    return written("16", ["auroc"], torch=torch)["auroc"]
 
 
 @pytest.mark.parametrize("steps", [1_000, 5])  # 5: many ties

@@ -1,8 +1,5 @@
 """Chapter 17 writes a variational autoencoder out; here it is the library's."""
 
-import ast
-
-import build
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,20 +7,16 @@ from torch import nn
 
 from ae_lib import variational
 from ae_lib.models import ConvAutoencoder
+from tests.written import written
 
 WRITTEN = {"Variational", "kl_per_unit", "negative_elbo", "frechet", "within"}
 
 
 @pytest.fixture(scope="module")
 def page():
-    """The definitions of the chapter, made from its source and nothing else."""
-    (source,) = build.CHAPTERS.glob("17_*.py")
-    tree = ast.parse(source.read_text(encoding="utf-8"))
-    kept = [node for node in tree.body if getattr(node, "name", None) in WRITTEN]
-    names = {"torch": torch, "nn": nn, "F": F, "ConvAutoencoder": ConvAutoencoder}
-    exec(compile(ast.Module(kept, []), source.name, "exec"), names)
-    assert names.keys() >= WRITTEN
-    return names
+    return written(
+        "17", WRITTEN, torch=torch, nn=nn, F=F, ConvAutoencoder=ConvAutoencoder
+    )
 
 
 def test_the_page_has_the_network_of_the_library(page):

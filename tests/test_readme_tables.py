@@ -6,7 +6,7 @@ python tests/test_readme_tables.py    prints them, to be pasted after a new reco
 import numpy as np
 import pytest
 
-from ae_lib import results
+from ae_lib import rate, results
 
 # Published weights of tutorial 9 of the UvA deep learning course, 500 epochs, re-scored
 # on a JPEG copy of the 10,000 test images.
@@ -40,21 +40,10 @@ def in_bytes() -> list[str]:
         points[name.split(",")[0]] += places["moved"]
     lines = []
     for cost in BYTES:
-        cells = (f"{_decibels(points[name], cost):.1f}" for name in METHODS)
+        cells = (f"{rate.quality(points[name], cost):.1f}" for name in METHODS)
         cells = (cell.replace("nan", "") for cell in cells)  # no file is so small
         lines.append(f"| {cost} | " + " | ".join(cells) + " |")
     return lines
-
-
-def _decibels(points: list[dict], cost: float) -> float:
-    """Interpolate between the points that no cheaper one beats; NaN outside them."""
-    best: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda point: point["bytes"]):
-        if point["mse"] > 1e-6 and (not best or point["mse"] < best[-1][1]):
-            best.append((point["bytes"], point["mse"]))
-    costs, errors = map(np.log10, zip(*best, strict=True))
-    at = np.interp(np.log10(cost), costs, errors, left=np.nan, right=np.nan)
-    return -10 * float(at)
 
 
 @pytest.mark.parametrize("table", [quality, in_bytes])
