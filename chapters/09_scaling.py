@@ -484,6 +484,18 @@ claim("equal steps, equal error", same, "~", 1, tol=0.1)
 
 # %% tags=["exercise"]
 # Exercise 09.1
+def paired_difference(usual, new):
+    """Return the mean difference, new - usual, and its standard error.
+
+    Both are dicts from seed to error; only seeds in both make a pair.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("09.1", paired_difference)
 
 # %% [markdown]
 # 2. **The winner, asked again.** Write `winner_report(search, fresh)`:
@@ -494,6 +506,19 @@ claim("equal steps, equal error", same, "~", 1, tol=0.1)
 
 # %% tags=["exercise"]
 # Exercise 09.2
+def winner_report(search, fresh):
+    """Return the mean and the standard error of the winner's fresh runs.
+
+    search (T,) has the error of each trial, NaN where it diverged; fresh
+    (T, S) the errors of S more runs of each.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("09.2", winner_report)
 
 # %%
 exercises.progress("09")

@@ -806,6 +806,18 @@ claim("the features have lost few points or none", lost, "<", 0.04)
 
 # %% tags=["exercise"]
 # Exercise 14.1
+def standardised(f, f_test):
+    """Return both on the scale where f has mean 0 and deviation 1.
+
+    f is (N, K), f_test (M, K). A unit that is always the same in f is 0.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("14.1", standardised)
 
 # %% [markdown]
 # 2. **Ask the neighbours.** Write `ask_neighbours(f, labels, f_test, k)`
@@ -816,6 +828,18 @@ claim("the features have lost few points or none", lost, "<", 0.04)
 
 # %% tags=["exercise"]
 # Exercise 14.2
+def ask_neighbours(f, labels, f_test, k):
+    """Return the class of each test image, (M,), by vote of its k nearest.
+
+    f is (N, K) with the labels (N,), whole numbers; f_test is (M, K).
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("14.2", ask_neighbours)
 
 # %%
 exercises.progress("14")

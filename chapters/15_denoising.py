@@ -868,6 +868,18 @@ claim("noisy: squares prepare for it less", prepared, ">", 0)
 
 # %% tags=["exercise"]
 # Exercise 15.1
+def denoising_loss(model, spoil, x, generator):
+    """Return the loss, a tensor of one number with a gradient.
+
+    x (N, C, H, W) is clean; spoil(x, generator) returns a spoilt copy.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("15.1", denoising_loss)
 
 # %% [markdown]
 # 2. **A filter of your own.** Write `median_filter(x, size)` with nothing but
@@ -877,6 +889,18 @@ claim("noisy: squares prepare for it less", prepared, ">", 0)
 
 # %% tags=["exercise"]
 # Exercise 15.2
+def median_filter(x, size):
+    """Return the median of each square of size×size, the shape of x.
+
+    x is (N, C, H, W), size an odd number.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("15.2", median_filter)
 
 # %%
 exercises.progress("15")

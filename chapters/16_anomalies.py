@@ -817,6 +817,19 @@ claim("the lower limit sees the lost focus", low["out of focus"], ">", 0.15)
 
 # %% tags=["exercise"]
 # Exercise 16.1
+def detect(validation, test, odd, promise):
+    """Return a threshold, and the shares of test and odd images above it.
+
+    All three hold errors, one for each image; promise is the share of normal
+    images that may lie above the threshold.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("16.1", detect)
 
 # %% [markdown]
 # 2. **All pairs, without the pairs.** The page's `auroc` compares each odd
@@ -827,6 +840,18 @@ claim("the lower limit sees the lost focus", low["out of focus"], ">", 0.15)
 
 # %% tags=["exercise"]
 # Exercise 16.2
+def auroc_by_rank(normal, odd):
+    """Return the chance that an odd score is above a normal one.
+
+    normal is (N,), odd is (M,); ties count half.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("16.2", auroc_by_rank)
 
 # %%
 exercises.progress("16")

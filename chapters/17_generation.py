@@ -705,6 +705,18 @@ claim("where the object is, neither says linearly", place, "<", 0.2)
 
 # %% tags=["exercise"]
 # Exercise 17.1
+def kl_to_hat(mu, logvar, s):
+    """Return the KL of N(mu, exp(logvar)) from N(0, s²), in nats, (B,).
+
+    mu and logvar are (B, K); s is the deviation of the hat, a number.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("17.1", kl_to_hat)
 
 # %% [markdown]
 # 2. **Draws with a gradient.** The bound is an average over draws. Write
@@ -714,6 +726,18 @@ claim("where the object is, neither says linearly", place, "<", 0.2)
 
 # %% tags=["exercise"]
 # Exercise 17.2
+def draw_codes(mu, logvar, n, generator):
+    """Return n draws for each image, (n, B, K), with a gradient.
+
+    mu and logvar are (B, K).
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("17.2", draw_codes)
 
 # %%
 exercises.progress("17")

@@ -67,7 +67,7 @@ def check_1(paired_difference: Callable[[Arm, Arm], tuple[float, float]]) -> str
     return f"unpaired, the error of these runs would be {gain:.1f} times as large"
 
 
-WHAT_1 = ("the mean difference", "its standard error")
+WHAT_1 = ("the mean difference", "the standard error")
 
 
 def _search() -> tuple[Tensor, Tensor]:
@@ -99,7 +99,7 @@ def _hold_report(report: Callable, search: Tensor, fresh: Tensor) -> None:
             expect(
                 not search.isnan().any(),
                 "your winner is the trial that diverged: argmin takes NaN for the "
-                "least. It has lost",
+                "least. Leave such trials out",
             )
             raise Wrong("the answer is NaN, and no trial of this search has diverged")
     mean, error = (number(v, w) for v, w in zip(answer, WHAT_2, strict=True))
@@ -134,4 +134,4 @@ def _hold_report(report: Callable, search: Tensor, fresh: Tensor) -> None:
     compare(error, runs.std() / n**0.5, mistakes, "the standard error is off")
 
 
-WHAT_2 = ("the mean of fresh runs", "its standard error")
+WHAT_2 = ("the mean of fresh runs", "the standard error")

@@ -23,7 +23,7 @@ DEAD = 3  # the unit that is 0 on all training images
 
 
 def _codes() -> tuple[Tensor, Tensor]:
-    """Return codes (60, 5) and (40, 5) of unlike size; one unit is dead in the first."""
+    """Return codes (60, 5) and (40, 5) ; one unit is dead in the first."""
     random = torch.Generator().manual_seed(0)
     size = torch.tensor([0.01, 1.0, 3.0, 1.0, 100.0])
     f = size * (torch.randn(60, 5, generator=random) + 2)
@@ -56,14 +56,14 @@ def check_1(standardised: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> 
     by_n = (x - x.mean(0)) / x.std(0, correction=0)  # as scikit-learn has it
     correction = int(not same(a[:, live], by_n))
     mean, std = x.mean(0), x.std(0, correction=correction)
-    of_each = (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True)
+    of_each = (f - f.mean(1, keepdim=True)) / f.std(1, keepdim=True)
     mistakes = {
         "mean and deviation are those of training and test images together. The test "
         "images are not to be looked at, not even for that": _scaled(x, everything),
         "one mean and one deviation for all units: they keep their unlike sizes. Each "
         "unit has its own, along dim=0": (x - f.mean()) / f.std(),
         "each image has been scaled by its own numbers, dim=1. The units are to be "
-        "scaled, dim=0": of_each,
+        "scaled, dim=0": of_each[:, live],
         "the mean is taken off, and the deviation is still what it was": x - mean,
         "the deviation is 1, and the mean is not 0": x / std,
         "you divide by the variance; the deviation is its root": (x - mean) / std**2,

@@ -41,9 +41,7 @@ def check_1(detect: Detector) -> str:
     for promise in (0.05, 0.2):
         answer = detect(validation.clone(), test.clone(), odd.clone(), promise)
         parts = sequence(answer, 3, "the answer")
-        limit, alarms, found = (
-            number(v, w) for v, w in zip(parts, WHAT, strict=True)
-        )
+        limit, alarms, found = (number(v, w) for v, w in zip(parts, WHAT, strict=True))
         _hold_limit(limit, validation, test, odd, promise)
         above = {
             k: (v > limit).double().mean()
@@ -66,8 +64,8 @@ def check_1(detect: Detector) -> str:
         compare(alarms, above["test"], mistakes, text)
         mistakes = {
             "you count the odd images that are missed": 1 - above["odd"],
-            "a share between 0 and 1 is asked for the odd images too, not per "
-            "cent": 100 * above["odd"],
+            "a share between 0 and 1 is asked for the odd images too, not per cent": 100
+            * above["odd"],
             "a share of the odd images is asked, not a number": (odd > limit).sum(),
             "that is the share of alarms that are true. It depends on how many odd "
             "images there are; the share of odd images that are found does not": true,
@@ -76,7 +74,9 @@ def check_1(detect: Detector) -> str:
         compare(found, above["odd"], mistakes, text)
         if promise == 0.05:
             kept = above["test"].item()
-    return f"5 % were promised; these harder test images raise {kept:.0%}, and you see it"
+    return (
+        f"5 % were promised; these harder test images raise {kept:.0%}, and you see it"
+    )
 
 
 WHAT = ("the threshold", "the share of false alarms", "the share of odd images found")
@@ -157,7 +157,7 @@ class _Largest(TorchFunctionMode):
 
 @hint("0.75 for normal scores 1, 2 and odd ones 3, 1.5, and 0.5 if all are equal")
 def check_2(auroc_by_rank: Callable[[Tensor, Tensor], float]) -> str:
-    """Hold auroc_by_rank(normal, odd) to the share of pairs, ties half, without them."""
+    """Hold auroc_by_rank(normal, odd) to the share of pairs, without them."""
     random = torch.Generator().manual_seed(0)
     normal = torch.randn(300, generator=random)
     odd = torch.randn(200, generator=random) + 0.7
@@ -166,10 +166,10 @@ def check_2(auroc_by_rank: Callable[[Tensor, Tensor], float]) -> str:
     n, m = len(normal), len(odd)
     right = _pairs(normal, odd, 0.5)
     mistakes = {
-        "upside down: that is the chance that a normal image scores above an odd "
-        "one": 1 - right,
-        f"odd images outrank odd images too, m (m + 1) / 2 = {m * (m + 1) // 2:,} times "
-        "in the sum of their ranks. Take that off": right + (m + 1) / (2 * n),
+        "upside down: that is the chance that a normal image scores above an odd one": 1
+        - right,
+        f"odd images outrank odd images too, m (m + 1) / 2 = {m * (m + 1) // 2:,} "
+        "times in the sum of their ranks. Take that off": right + (m + 1) / (2 * n),
         "ranks begin at 1 in this formula, and with 0 in yours": right - 1 / n,
         "that is the number of pairs; divide by the number of all": right * n * m,
         "that is 2 · AUROC - 1, which is 0 for a coin": 2 * right - 1,
@@ -195,7 +195,9 @@ def check_2(auroc_by_rank: Callable[[Tensor, Tensor], float]) -> str:
         f"right, and there is still a table of all pairs, {n}×{m}. With 100,000 of "
         "each it would hold ten thousand million entries; sort the scores instead",
     )
-    return f"no tensor has more than {largest.numel} elements, where pairs are {n * m:,}"
+    return (
+        f"no tensor has more than {largest.numel} elements, where pairs are {n * m:,}"
+    )
 
 
 def _pairs(normal: Tensor, odd: Tensor, tie: float) -> float:

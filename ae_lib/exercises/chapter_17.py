@@ -60,8 +60,8 @@ def check_1(kl_to_hat: Callable[[Tensor, Tensor, float], Tensor]) -> str:
                 where + "you take s for the variance; it is the deviation": (
                     _kl(mu, (logvar / 2).exp(), s**0.5)
                 ),
-                where + "log(s) is missing: a wider hat makes each code say "
-                "more": kl - log_s,
+                where + "log(s) is missing: a wider hat makes each code say more": kl
+                - log_s,
             }
         values = {k: v.sum(1) if v.ndim == 2 else v for k, v in mistakes.items()}
         text = where + "this is not the KL of N(mu, exp(logvar)) from N(0, s²)"
@@ -84,7 +84,7 @@ Draw = Callable[[Tensor, Tensor, int, Generator], Tensor]
 
 @hint("a mean of 3, a deviation of 2 and dz/dmu = 1 for mu = 3 and logvar = log(4)")
 def check_2(draw_codes: Draw) -> str:
-    """Hold draw_codes(mu, logvar, n, generator) to N(mu, exp(logvar)), with gradient."""
+    """Hold draw_codes(mu, logvar, n, generator) to its distribution, with gradient."""
     random = torch.Generator().manual_seed(0)
     mu = 3 * torch.randn(B, K, generator=random)
     logvar = torch.tensor([-2.0, 0.7, 1.5]).expand(B, K).clone()

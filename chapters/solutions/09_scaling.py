@@ -32,7 +32,9 @@ def paired_difference(usual, new):
     Both are dicts from seed to error; only seeds in both make a pair.
     """
     # --- solution
-    d = torch.tensor([new[seed] - usual[seed] for seed in usual if seed in new])
+    d = torch.tensor(
+        [new[seed] - usual[seed] for seed in usual if seed in new]
+    )
     return d.mean(), d.std() / len(d) ** 0.5
     # --- end
 
