@@ -66,8 +66,8 @@ exercises.check("15.1", denoising_loss)
 # ## Exercise 2
 #
 # `unfold` cuts out squares, along the height and then along the width; two new
-# dimensions at the end hold each square. Padding with zeros, the usual default,
-# would give black a vote.
+# dimensions at the end hold each square. Padding with zeros, the usual
+# default, would give black a vote.
 
 
 # %% tags=["exercise"]

@@ -72,8 +72,8 @@ from ae_lib import exercises
 exercises.check("16.2", auroc_by_rank)
 
 # %% [markdown]
-# A hundred thousand of each, which are ten thousand million pairs, take a blink
-# of an eye:
+# A hundred thousand of each, which are ten thousand million pairs, take a
+# blink of an eye:
 
 # %%
 # NBVAL_CHECK_OUTPUT

@@ -34,8 +34,8 @@ with torch.no_grad():
 # ## Exercise 1
 #
 # Measure everything in units of $s$: then the hat is N(0, 1) again, the mean
-# is $\mu/s$, and the logarithm of the variance is less by $2\log s$. The page's
-# formula does the rest.
+# is $\mu/s$, and the logarithm of the variance is less by $2\log s$. The
+# page's formula does the rest.
 
 
 # %% tags=["exercise"]

@@ -11,21 +11,19 @@ def by_library(f, f_test):
     return [torch.where(still, 0, part) for part in parts]
 
 
-def scale(own=False, together=False, mean=True, std=True, dead=0.0, dim=0):
+def scale(own=False, together=False, mean=True, std=True, dead=0.0):
     """Return an answer with these habits."""
 
     def numbers(x):
-        m = x.mean(dim, keepdim=True) if mean else 0
-        s = x.std(dim, keepdim=True)
+        m = x.mean(0) if mean else 0
+        s = x.std(0)
         s = torch.where(s > 0, s, 1 / dead if dead else torch.inf)
         return m, s if std else torch.where(s.isinf(), s, 1.0)
 
     def standardised(f, f_test):
         both = torch.cat([f, f_test])
-        (m, s) = numbers(both if together else f)
-        (m_t, s_t) = numbers(f_test) if own else (m, s)
-        if dim == 1:
-            m_t, s_t = numbers(f_test)
+        m, s = numbers(both if together else f)
+        m_t, s_t = numbers(f_test) if own else (m, s)
         return (f - m) / s, (f_test - m_t) / s_t
 
     return standardised
@@ -48,6 +46,11 @@ def in_place(f, f_test):
 
 def test_untouched(f, f_test):
     return scale()(f, f_test)[0], f_test
+
+
+def of_each_image(f, f_test):
+    parts = [x.T for x in (f, f_test)]
+    return [((x - x.mean(0)) / x.std(0)).T for x in parts]
 
 
 def of_all_units(f, f_test):
@@ -125,7 +128,7 @@ WRONG = {
         (by_both_in_the_test, "by all images together"),
         (test_untouched, "have not been scaled at all"),
         (of_all_units, "one mean and one deviation for all units"),
-        (scale(dim=1), "dim=1"),
+        (of_each_image, "dim=1"),
         (scale(std=False), "the deviation is still what it was"),
         (scale(mean=False), "the mean is not 0"),
         (by_variance, "divide by the variance"),

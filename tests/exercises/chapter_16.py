@@ -109,7 +109,7 @@ WRONG = {
         (sigmas(2), "mean plus 2 deviations"),
         (sigmas(1.6449), "mean plus 1.645 deviations"),
         (sigmas(1), "with a threshold of"),
-        (at(best_split), "with a threshold of"),
+        (at(best_split), "on the images of the verdict"),
         (at(lambda v, t, o, p: v.quantile(0.95)), "where 20% were promised"),
         (at(alarms=lambda v, t, o, x: share(v, x)), "on the validation images"),
         (at(alarms=lambda v, t, o, x: 1 - share(t, x)), "raise no alarm"),
