@@ -793,19 +793,74 @@ claim("the features have lost few points or none", lost, "<", 0.04)
 #
 # ## Exercises
 #
-# 1. **Turned and stretched.** Multiply the codes by a random orthogonal matrix
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **Nothing of the test images.** Write `standardised(f, f_test)`: the codes
+#    of training and test images, on the scale on which each unit of the
+#    *training* codes has mean 0 and deviation 1. A unit that never moves in
+#    training is to be 0 in both: with a ReLU on the code there are such units.
+
+
+# %% tags=["exercise"]
+# Exercise 14.1
+def standardised(f, f_test):
+    """Return both on the scale where f has mean 0 and deviation 1.
+
+    f is (N, K), f_test (M, K). A unit that is always the same in f is 0.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("14.1", standardised)
+
+# %% [markdown]
+# 2. **Ask the neighbours.** Write `ask_neighbours(f, labels, f_test, k)`
+#    without a library: each test image gets the class that most of its $k$
+#    nearest codes have. Which of two classes wins with equally many votes is
+#    up to you.
+
+
+# %% tags=["exercise"]
+# Exercise 14.2
+def ask_neighbours(f, labels, f_test, k):
+    """Return the class of each test image, (M,), by vote of its k nearest.
+
+    f is (N, K) with the labels (N,), whole numbers; f_test is (M, K).
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("14.2", ask_neighbours)
+
+# %%
+exercises.progress("14")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Turned and stretched.** Multiply the codes by a random orthogonal matrix
 #    and *then* stretch them. The decoder could undo that too. Does scaling
 #    still bring the vote of the neighbours back? Find a linear map, computed
 #    from the labelled codes alone, that makes the vote independent of any such
 #    turning and stretching. You have succeeded when the vote is the same for
 #    both codes, and can say what it costs.
-# 2. **The advised cure.** Overfitting is treated with noise, they say. Put
+# 4. **The advised cure.** Overfitting is treated with noise, they say. Put
 #    `nn.Dropout(0.5)` in front of the encoder's first layer, so that half of
 #    the numbers of each input are hidden while the network trains, and train
 #    on 100 images for 30 epochs, with and without it. Compare the error on the
 #    network's own images, on test images, and the probe. You have succeeded
 #    when you can say which of the three numbers the cure mends.
-# 3. **A warm start.** Put a linear layer on the autoencoder's encoder and
+# 5. **A warm start.** Put a linear layer on the autoencoder's encoder and
 #    train *everything* with 50 labels per class. Compare with the same network
 #    from random weights, at equal epochs, over several draws. Is that a better
 #    use of the autoencoder than its frozen code? You have succeeded when you

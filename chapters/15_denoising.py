@@ -856,17 +856,70 @@ claim("noisy: squares prepare for it less", prepared, ">", 0)
 #
 # ## Exercises
 #
-# 1. **Two troubles at once.** Spoil test images with Gaussian noise of
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **The one line.** Write `denoising_loss(model, spoil, x, generator)`: the
+#    mean squared error by which a network becomes a denoiser. `x` are clean
+#    images, and `spoil(x, generator)` returns spoilt copies.
+
+
+# %% tags=["exercise"]
+# Exercise 15.1
+def denoising_loss(model, spoil, x, generator):
+    """Return the loss, a tensor of one number with a gradient.
+
+    x (N, C, H, W) is clean; spoil(x, generator) returns a spoilt copy.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("15.1", denoising_loss)
+
+# %% [markdown]
+# 2. **A filter of your own.** Write `median_filter(x, size)` with nothing but
+#    torch: each value becomes the median of the square around it, in its own
+#    channel. Beyond the border the edge pixels are repeated.
+
+
+# %% tags=["exercise"]
+# Exercise 15.2
+def median_filter(x, size):
+    """Return the median of each square of size×size, the shape of x.
+
+    x is (N, C, H, W), size an odd number.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("15.2", median_filter)
+
+# %%
+exercises.progress("15")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Two troubles at once.** Spoil test images with Gaussian noise of
 #    $\sigma = 0.1$, and a tenth of the pixels with salt and pepper on top. You
 #    have `repair` and PCA that shrinks. In which order do you use them? Write
 #    down your reason first. You have succeeded when you can say what the wrong
 #    order costs, in decibels, and why.
-# 2. **No clean images.** Somebody has only noisy photographs. Train
+# 4. **No clean images.** Somebody has only noisy photographs. Train
 #    `Residual` to turn one noisy copy into *another* noisy copy of the same
 #    image, which it cannot predict. Compare with training on clean targets.
 #    You have succeeded when you know what it costs, in decibels, and can say
 #    why noise in the target averages out, and clipping does not.
-# 3. **Lost squares.** Mask a quarter of the squares of 4×4 in place of
+# 5. **Lost squares.** Mask a quarter of the squares of 4×4 in place of
 #    pixels. Train `Residual` on it, and let `repair` compete with a suitable
 #    dial. You have succeeded when you can say how many decibels each of them
 #    loses against lost pixels, and why one loses more.
@@ -896,5 +949,5 @@ claim("noisy: squares prepare for it less", prepared, ">", 0)
 #   networks trained with Gaussian noise when they met cameras: a filter beat
 #   them.
 # - J. Lehtinen and others, [*Noise2Noise: learning image restoration without
-#   clean data*](https://arxiv.org/abs/1803.04189), ICML 2018. Exercise 2 in
+#   clean data*](https://arxiv.org/abs/1803.04189), ICML 2018. Exercise 4 in
 #   earnest.

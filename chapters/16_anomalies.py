@@ -403,7 +403,7 @@ show(remedies)
 # so says nothing about one. (The CIFAR-10 of the stored outputs is a JPEG
 # copy, with little noise of its own, which helps bytes to notice more.) Be
 # warned, too: we thought of these remedies after seeing what failed. Exercise
-# 2 shows what that can be worth.
+# 4 shows what that can be worth.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -804,16 +804,72 @@ claim("the lower limit sees the lost focus", low["out of focus"], ">", 0.15)
 #
 # ## Exercises
 #
-# 1. **The price of rarity.** A detector with an AUROC of 0.95 watches a line
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **A promise.** Write `detect(validation, test, odd, promise)`: all are
+#    errors, of normal validation images, normal test images and odd images.
+#    Set a threshold that keeps the promised share of false alarms, and return
+#    it with two shares: of test images and of odd images that lie above it.
+
+
+# %% tags=["exercise"]
+# Exercise 16.1
+def detect(validation, test, odd, promise):
+    """Return a threshold, and the shares of test and odd images above it.
+
+    All three hold errors, one for each image; promise is the share of normal
+    images that may lie above the threshold.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("16.1", detect)
+
+# %% [markdown]
+# 2. **All pairs, without the pairs.** The page's `auroc` compares each odd
+#    image with each normal one, in a table; with 100,000 of each it does not
+#    fit. Write `auroc_by_rank(normal, odd)`, which sorts instead. Ties count
+#    half.
+
+
+# %% tags=["exercise"]
+# Exercise 16.2
+def auroc_by_rank(normal, odd):
+    """Return the chance that an odd score is above a normal one.
+
+    normal is (N,), odd is (M,); ties count half.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("16.2", auroc_by_rank)
+
+# %%
+exercises.progress("16")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **The price of rarity.** A detector with an AUROC of 0.95 watches a line
 #    where one part in a thousand is odd. Draw normal and odd scores from two
 #    Gaussians that give this AUROC, set 5 % false alarms on validation scores,
 #    and measure the precision. You have succeeded when you can say how many
 #    alarms in a hundred are true, and which false-alarm rate gives one in two.
-# 2. **Choosing after the fact.** Take 20 scores of pure chance for 30 odd and
+# 4. **Choosing after the fact.** Take 20 scores of pure chance for 30 odd and
 #    30 normal images, pick the best AUROC (either sign), and repeat that 200
 #    times. You have succeeded when you know what "best of 20" reports on
 #    average, and what the winner gets on new images.
-# 3. **One class is normal.** Turn the experiment around: fit PCA with 8
+# 5. **One class is normal.** Turn the experiment around: fit PCA with 8
 #    components to the ones only, and find the other digits; then to the
 #    eights only. You have succeeded when you can say what the model adds to
 #    the ink in each case, and whether the sign of the ink could have been

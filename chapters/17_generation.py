@@ -694,14 +694,66 @@ claim("where the object is, neither says linearly", place, "<", 0.2)
 #
 # ## Exercises
 #
-# 1. **Temperature.** Multiply the deviation of the draws around the mixture's
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **Another hat.** Write `kl_to_hat(mu, logvar, s)`: what a code costs, in
+#    nats per image, if the hat is not N(0, 1) but $N(0, s^2)$ for each unit.
+
+
+# %% tags=["exercise"]
+# Exercise 17.1
+def kl_to_hat(mu, logvar, s):
+    """Return the KL of N(mu, exp(logvar)) from N(0, s²), in nats, (B,).
+
+    mu and logvar are (B, K); s is the deviation of the hat, a number.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("17.1", kl_to_hat)
+
+# %% [markdown]
+# 2. **Draws with a gradient.** The bound is an average over draws. Write
+#    `draw_codes(mu, logvar, n, generator)`: $n$ codes for each image, through
+#    which a gradient reaches `mu` and `logvar`.
+
+
+# %% tags=["exercise"]
+# Exercise 17.2
+def draw_codes(mu, logvar, n, generator):
+    """Return n draws for each image, (n, B, K), with a gradient.
+
+    mu and logvar are (B, K).
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("17.2", draw_codes)
+
+# %%
+exercises.progress("17")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **Temperature.** Multiply the deviation of the draws around the mixture's
 #    centres by $t$ from 0 to 1.5 and plot precision and recall. You have
 #    succeeded when you can say what a paper could hide by choosing $t$.
-# 2. **Copies?** A generator that stores its training images has a perfect
+# 4. **Copies?** A generator that stores its training images has a perfect
 #    Fréchet distance. For each sample of the mixture find the distance to the
 #    nearest training digit, and compare with that of test digits. You have
 #    succeeded when a number says whether these samples are copies.
-# 3. **What does a nat buy?** Train at $\sigma = 1$ with 4, 16 and 64 units.
+# 5. **What does a nat buy?** Train at $\sigma = 1$ with 4, 16 and 64 units.
 #    You have succeeded when you can say how many units are active in each, and
 #    why a VAE tells you the size that its code needs, at that $\sigma$.
 #

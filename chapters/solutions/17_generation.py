@@ -33,6 +33,59 @@ with torch.no_grad():
 # %% [markdown]
 # ## Exercise 1
 #
+# Measure everything in units of $s$: then the hat is N(0, 1) again, the mean
+# is $\mu/s$, and the logarithm of the variance is less by $2\log s$. The
+# page's formula does the rest.
+
+
+# %% tags=["exercise"]
+# Exercise 17.1
+def kl_to_hat(mu, logvar, s):
+    """Return the KL of N(mu, exp(logvar)) from N(0, s²), in nats, (B,).
+
+    mu and logvar are (B, K); s is the deviation of the hat, a number.
+    """
+    # --- solution
+    mu = mu / s
+    logvar = logvar - 2 * torch.tensor(s).log()
+    return (mu**2 + logvar.exp() - 1 - logvar).sum(dim=1) / 2
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("17.1", kl_to_hat)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# The random numbers come from N(0, 1) and know nothing of the encoder. Shifted
+# and stretched they are the draws, and shifting and stretching have
+# derivatives.
+
+
+# %% tags=["exercise"]
+# Exercise 17.2
+def draw_codes(mu, logvar, n, generator):
+    """Return n draws for each image, (n, B, K), with a gradient.
+
+    mu and logvar are (B, K).
+    """
+    # --- solution
+    epsilon = torch.randn(n, *mu.shape, generator=generator)  # (n, B, K)
+    return mu + (logvar / 2).exp() * epsilon
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("17.2", draw_codes)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # Precision and recall need features. Those of the autoencoder itself will do
 # here: real test digits are encoded like samples.
 
@@ -79,7 +132,7 @@ claim("cold: precision is higher", cold[0] - warm[0], ">", 0)
 claim("cold: recall is lower", warm[1] - cold[1], ">", 0)
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # Test digits have never been seen. If samples were copies, they would lie much
 # closer to the training digits than test digits do. A sample is blurred, so
@@ -107,7 +160,7 @@ ratio = distances["samples"].median() / distances[
 claim("samples are no closer to training digits", ratio, ">", 0.8)
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 5
 #
 # `ae_lib.variational` has the chapter's network and loss.
 
