@@ -145,8 +145,8 @@ claim("on new images it is a coin", sum(again) / 200, "~", 0.5, tol=0.03)
 
 # %% [markdown]
 # So a search over scores, code lengths or thresholds on the test images
-# produces an AUROC above 0.6 from nothing. Search on validation images, and
-# report what fresh images say.
+# produces an AUROC above 0.6 from nothing. Search on other labelled images
+# than those that you report.
 #
 # ## Exercise 5
 #
@@ -175,14 +175,16 @@ for digit, (e, by_ink) in scores.items():
 # NBVAL_CHECK_OUTPUT
 claim("ones normal: the others are found", scores[1][0], ">", 0.9)
 for digit, (e, by_ink) in scores.items():
-    claim(f"only {digit} normal: more than by ink", e - by_ink, ">", 0.02)
+    best = max(by_ink, 1 - by_ink)  # for whoever knows the sign
+    claim(f"only {digit} normal: more than by ink", e - best, ">", 0.02)
 e, by_ink = scores[8]
-claim("eights: the model adds much to the ink", e - by_ink, ">", 0.2)
+claim("eights: more ink is not odd", by_ink, "<", 0.5)
 
 # %% [markdown]
 # Ones are alike, and eight numbers hold them: all else has more error. On
 # MNIST they also have the least ink, so that the ink alone finds nearly as
-# much, and eights, the most complicated digit, let simpler ones slip through
-# the subspace that draws them. The stand-in's ones are thick, and there the
-# ink points the wrong way: its sign depends on the data, and nobody who has
-# seen only normal images could have known it.
+# much. Eights have more ink than most; turned round, *less* ink would find two
+# in three pairs, and the model adds a little to that, for simpler digits slip
+# through the subspace that draws eights. The stand-in's ones are thick, and
+# there the ink points the wrong way: its sign depends on the data, and nobody
+# who has seen only normal images could have known it.

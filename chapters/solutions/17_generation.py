@@ -87,7 +87,8 @@ exercises.check("17.2", draw_codes)
 # ## Exercise 3
 #
 # Precision and recall need features. Those of the autoencoder itself will do
-# here: real test digits are encoded like samples.
+# here: real test digits are encoded like samples. (It is a lenient judge, for
+# it does not see its own blur: recall is higher than with the chapter's.)
 
 # %%
 from sklearn.mixture import GaussianMixture
@@ -151,13 +152,18 @@ distances = {
     "test digits, reconstructed": nearest(blurred),
 }
 for name, distance in distances.items():
-    print(f"{name:28} {distance.median():.2f} to the nearest")
+    closest = distance.quantile(0.01)
+    print(f"{name:28} {distance.median():.2f} to the nearest", end=", ")
+    print(f"{closest:.2f} for the closest hundredth")
 
 # %%
 # NBVAL_CHECK_OUTPUT
 ratio = distances["samples"].median() / distances[
     "test digits, reconstructed"].median()  # fmt: skip
 claim("samples are no closer to training digits", ratio, ">", 0.8)
+few = distances["samples"].quantile(0.01) / distances[
+    "test digits, reconstructed"].quantile(0.01)  # fmt: skip
+claim("nor are the closest of them", few, ">", 0.6)
 
 # %% [markdown]
 # ## Exercise 5
@@ -187,12 +193,14 @@ for latent_dim, (units, nats) in active.items():
     print(f"{latent_dim:3} units: {units} active, {nats:.0f} nats in all")
 
 # %% [markdown]
-# Four units are all used. Of 64 many stay idle: at this $\sigma$ what they
-# could add is not worth its price. That count is the size the code needs, for
-# these images, this network and this training.
+# Four units are all used. Of 64 most stay idle, and all 64 together say no
+# more than 16: at this $\sigma$ what the others could add is not worth its
+# price. The count itself is no law. Warmed up, more units stay active and say
+# no more (see the chapter).
 
 # %%
 # NBVAL_CHECK_OUTPUT
 claim("of four units all are active", active[4][0], "~", 4, tol=0)
 claim("of 64 many are idle", active[64][0], "<", 48)
 claim("four units say less than 16", active[16][1] - active[4][1], ">", 0)
+claim("64 say hardly more", active[64][1] - active[16][1], "<", 1)
