@@ -57,7 +57,7 @@ def baskets(n: int = 512, seed: int = 0, d: int = 48, tastes: int = 4) -> Tensor
 class PoolNet(nn.Module):
     """Pool twice, go up by transposed convolutions of kernel 2; no dense layer."""
 
-    def __init__(self, channels=1, code=4, width=16, act=F.relu, last=torch.sigmoid):
+    def __init__(self, channels=1, code=4, width=12, act=F.relu, last=torch.sigmoid):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, code, 3, padding=1)
