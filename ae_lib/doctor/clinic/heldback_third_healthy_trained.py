@@ -186,7 +186,7 @@ def twice_as_wide_behind_a_mask(seed):
 def words_that_nobody_says(seed):
     """Train a vector-quantised network in which some words stay unused."""
     x = tiles(384, seed, size=16)
-    model = quantised(through=True)
+    model = quantised(x, through=True)
 
     def loss(output, target):
         x_hat, z, word = output

@@ -191,7 +191,7 @@ def lambda_for_the_sum_over_maps(seed, fixed):
 
 # Asked: L1 "on the weights" through .data: any lambda gives the same curve.
 # Like: https://github.com/syorami/Autoencoders-Variants/issues/1
-@faulty("sparse.inert", measure=quiet_units, steps=400, bar=0.6)
+@faulty("sparse.inert", measure=quiet_units, steps=400, bar=0.7)
 def penalty_through_the_data_of_a_layer(seed, fixed):
     """Take the code's absolute values from .data, where gradients end."""
     x, y = digits(640, seed, size=12)
@@ -207,7 +207,7 @@ def penalty_through_the_data_of_a_layer(seed, fixed):
 
 
 # Asked: a hook collects activations for the sparsity term, from the copy made for EMA.
-@faulty("sparse.inert", measure=quiet_units, steps=400, bar=0.5)
+@faulty("sparse.inert", measure=quiet_units, steps=400, bar=0.75)
 def code_of_the_averaged_copy(seed, fixed):
     """Penalise the code of a copy of the network, which nobody trains."""
     x = hills(512, seed)
@@ -246,7 +246,7 @@ def weights_of_the_other_half(seed, fixed):
 
 # Asked: the formula of one layer is used for an encoder of two; is that the Jacobian?
 # https://github.com/tensorflow/tensorflow/issues/30747
-@faulty("contractive.wrong", measure=true_penalty, steps=150, bar=0.9)
+@faulty("contractive.wrong", measure=true_penalty, steps=150, bar=0.95)
 def formula_of_one_layer_for_two(seed, fixed):
     """Use the last layer's slope and weights for an encoder of two layers."""
     x, y = digits(512, seed, size=8)

@@ -110,13 +110,16 @@ class Quantised(AE):
         return self.decoder(out.movedim(-1, 1)), z, word
 
 
-def quantised(through):
+def quantised(x, through):
     """Return a network of 4 x 4 words of a codebook for colour pictures of 16 x 16."""
     encoder = nn.Sequential(nn.Conv2d(3, 24, 4, 4), nn.SiLU(), nn.Conv2d(24, 6, 1))
     decoder = nn.Sequential(nn.Conv2d(6, 24, 3, padding=1), nn.SiLU())
     decoder.append(nn.ConvTranspose2d(24, 3, 4, 4))
-    model = Quantised(encoder.append(nn.GroupNorm(1, 6)), decoder)
+    model = Quantised(encoder, decoder)
     model.through = through
+    with torch.no_grad():  # words start at codes that occur
+        z = encoder(x[:32]).movedim(1, -1).flatten(0, 2)
+        model.book.weight.copy_(z[torch.randperm(len(z))[:32]])
     return model
 
 
@@ -126,7 +129,7 @@ def quantised(through):
 def codebook_without_its_shortcut(seed, fixed):
     """Look words up in a codebook and forget the shortcut around the choice."""
     x = tiles(384, seed, size=16)
-    model = quantised(through=fixed)
+    model = quantised(x, through=fixed)
 
     def loss(output, target):
         x_hat, z, word = output
@@ -249,7 +252,7 @@ def gated_skips_around_four_numbers(seed, fixed):
     """Add gated features of the first layer to the last one, around four numbers."""
     model = Attentive(skips=not fixed)
     case = written(model, loader(rings(384, seed), batch_size=32, seed=seed))
-    train({**case, "optimizer": adam(model, 4e-3)}, 120)
+    train({**case, "optimizer": adam(model, 4e-3)}, 220)
     return case
 
 
