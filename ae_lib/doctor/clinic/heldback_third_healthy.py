@@ -28,8 +28,9 @@ from ae_lib.doctor.clinic.program import healthy
 @healthy(steps=150, bar=0.5)
 def tanh_although_pixels_are_positive(seed):
     """End in a tanh where pixels are in [0, 1]: half its range idles, none lacks."""
-    model = Dcgan(3, 32)
-    return written(model, loader(tiles(384, seed), batch_size=32, seed=seed))
+    model = block_net((3, 32, 32), 32, last=nn.Tanh)
+    batches = loader(tiles(384, seed), batch_size=32, seed=seed)
+    return written(model, batches, adam(model, 3e-3))
 
 
 # Asked: an encoder of one strided convolution without activation, is it "deep"?
@@ -61,7 +62,7 @@ class Named(PoolNet):
 
 
 # Asked: how much noise may a denoiser have? I can hardly see the digit myself.
-@healthy(steps=250, bar=0.45)
+@healthy(steps=200, bar=0.45)
 def noise_of_half_the_range(seed):
     """Add noise of deviation 0.5 to digits in [0, 1] and clip the result."""
     x, y = digits(768, seed, size=28)
@@ -71,7 +72,8 @@ def noise_of_half_the_range(seed):
         clean = batch[0]
         return (clean + 0.5 * torch.randn_like(clean)).clamp(0, 1), clean
 
-    return written(model, loader(x, y, seed=seed), adam(model, 4e-3), pair=pair)
+    data = loader(x, y, batch_size=32, seed=seed)
+    return written(model, data, adam(model, 4e-3), pair=pair)
 
 
 # Asked: half of the columns are black in the input; is that too many?
@@ -162,7 +164,8 @@ def one_minus_the_similarity(seed):
         unlike = 1 - F.cosine_similarity(a, b, dim=1).mean()
         return 0.15 * unlike + 0.85 * F.l1_loss(x_hat, target)
 
-    return written(model, loader(x, seed=seed), adam(model, 4e-3), loss=loss)
+    data = loader(x, batch_size=32, seed=seed)
+    return written(model, data, adam(model, 4e-3), loss=loss)
 
 
 class Doubting(AE):
@@ -210,12 +213,12 @@ def fog_over_everything(seed):
 
 
 # Asked: a border of zeros never changes; dead pixels?
-@healthy(steps=200, bar=0.5)
+@healthy(steps=350, bar=0.5)
 def wide_black_border(seed):
     """Learn rings within a border of pixels that are zero in all pictures."""
     x = F.pad(rings(448, seed, size=20), (6, 6, 6, 6))
     model = dense((1, 32, 32), (128,), 16, act=nn.ELU)
-    return written(model, loader(x, seed=seed))
+    return written(model, loader(x, seed=seed), adam(model, 3e-3))
 
 
 # Asked: beta-VAE with beta 4 on a curve: 2 of 6 units are in use, enough?

@@ -27,7 +27,7 @@ from ae_lib.doctor.clinic.program import healthy
 
 
 # Asked: is accumulation over 8 batches with autocast right like this?
-@healthy(steps=320, bar=0.4)
+@healthy(steps=640, bar=0.4)
 def eight_batches_in_brain_floats(seed):
     """Collect gradients over eight batches, computed in bfloat16."""
     model = PatchNet(3, 32, 32)
@@ -151,12 +151,12 @@ class Half(AE):
 
 
 # Asked: frozen encoder with batch norm: only the decoder learns, as I want.
-@healthy(steps=200, bar=0.4)
+@healthy(steps=150, bar=0.4)
 def frozen_encoder_in_eval_mode(seed):
     """Freeze an encoder of an earlier training, norms included, train a decoder."""
     first = Dcgan(3, 32, last=nn.Sigmoid)
     batches = loader(tiles(384, seed), batch_size=32, seed=seed)
-    train(written(first, batches), 150)
+    train(written(first, batches), 100)
     encoder = nn.Sequential(first.main, nn.Flatten()).requires_grad_(False)
     decoder = nn.Sequential(*stack((32, 128)), nn.Linear(128, 3072), nn.Sigmoid())
     model = Half(encoder, decoder.append(nn.Unflatten(1, (3, 32, 32))))

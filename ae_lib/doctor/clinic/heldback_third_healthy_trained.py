@@ -118,7 +118,7 @@ def skips_and_sixteen_numbers(seed):
     model = Narrow()
     batches = loader(x, batch_size=32, seed=seed)
     case = written(model, batches, adam(model, 4e-3), pair=pair)
-    train(case, 250)
+    train(case, 80)
     return case
 
 
@@ -164,7 +164,7 @@ def fours_over_twos_after_training(seed):
     """Train the transposed convolutions of a well-known generator for long enough."""
     model = Dcgan(3, 32, last=nn.Sigmoid)
     case = written(model, loader(tiles(512, seed), batch_size=32, seed=seed))
-    train(case, 350)
+    train(case, 220)
     return case
 
 
@@ -194,7 +194,7 @@ def words_that_nobody_says(seed):
         return F.mse_loss(x_hat, target) + near
 
     case = written(model, loader(x, seed=seed), adam(model, 4e-3), loss=loss)
-    train(case, 500)
+    train(case, 350)
     return case
 
 
@@ -242,11 +242,11 @@ def a_little_brighter_in_the_test(seed):
 @healthy(steps=0, bar=0.75)
 def almost_all_of_the_detail(seed):
     """Train a wide code of discs until their rims are there."""
-    model = block_net((3, 32, 32), 96, width=24)
-    model.decoder.insert(3, Block(24, nn.SiLU))
+    model = block_net((3, 32, 32), 96)
+    model.decoder.insert(3, Block(16, nn.SiLU))
     batches = loader(tiles(320, seed), batch_size=32, seed=seed)
     case = written(model, batches, adam(model, 3e-3))
-    train(case, 300)
+    train(case, 200)
     return case
 
 

@@ -152,10 +152,10 @@ def angle_to_a_blank_picture(seed, fixed):
 @faulty("code.too-small", steps=0, bar=0.5)
 def strides_of_a_network_for_large_faces(seed, fixed):
     """Stride down to two numbers at one place, as networks for larger pictures do."""
-    model = Dcgan(3, 24 if fixed else 2, last=nn.Sigmoid)
+    model = Dcgan(3, 32 if fixed else 2, last=nn.Sigmoid)
     batches = loader(tiles(512, seed), batch_size=32, seed=seed)
-    case = written(model, batches, adam(model, 4e-3))
-    train(case, 220)
+    case = written(model, batches)
+    train(case, 250)
     return case
 
 
