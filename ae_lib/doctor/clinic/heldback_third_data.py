@@ -25,7 +25,6 @@ from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: bicubic resizing leaves values below 0; why is the loss NaN after sqrt?
-# Like: https://github.com/kornia/kornia/issues/473 (NaN from a quotient of images)
 @faulty("data.nonfinite", steps=120, bar=0.3)
 def square_root_after_bicubic(seed, fixed):
     """Enlarge by bicubic interpolation, which overshoots below 0, and take the root."""
@@ -93,7 +92,6 @@ def _coin(seed):
 
 
 # Asked: augmentation draws anew for input and target, so three pairs in four differ.
-# Like: https://github.com/Atcold/NYU-DLSP20/pull/14 (input and target made apart)
 @faulty("data.target", steps=200, bar=0.55)
 def turned_by_two_dice(seed, fixed):
     """Turn input and target by quarters at random, each by a die of its own."""

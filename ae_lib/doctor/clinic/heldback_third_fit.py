@@ -57,7 +57,8 @@ def codes_that_change_places(seed, fixed):
 
 
 # Asked: max-norm constraint from a dropout paper, every output is the same grey.
-@faulty("fit.mean-image", steps=0, bar=0.4)
+# Rows as short as that are also weights that are far too small.
+@faulty("fit.mean-image", accepts=("signal.init-scale",), steps=0, bar=0.4)
 def rows_kept_very_short(seed, fixed):
     """Shorten each row of weights to a length of 0.05 after every step."""
     x = rings(448, seed, size=16)
@@ -82,7 +83,6 @@ def rows_kept_very_short(seed, fixed):
 
 
 # Asked: one epoch "because it takes long"; all reconstructions are smears.
-# Like: https://github.com/keras-team/keras/issues/12512 (it fell to the last epoch)
 @faulty("fit.undertrained", steps=0, bar=0.6)
 def a_cup_of_coffee_long(seed, fixed):
     """Stop a network for rings after a few short epochs, its loss still falling."""
@@ -94,7 +94,8 @@ def a_cup_of_coffee_long(seed, fixed):
 
 
 # Asked: val_loss goes down in every one of my ten epochs, yet the curves are flat.
-@faulty("fit.undertrained", steps=0, bar=0.6)
+# A reference optimizer is faster: that its steps are small may be said as well.
+@faulty("fit.undertrained", accepts=("step.too-small",), steps=0, bar=0.6)
 def ten_epochs_of_slow_descent(seed, fixed):
     """Train curves by plain SGD at a sensible rate and stop while all losses fall."""
     x = paths(640, seed, causes=5)
@@ -104,10 +105,10 @@ def ten_epochs_of_slow_descent(seed, fixed):
     return {**case, "history": diary(case, 200 if fixed else 10, 8, x[512:])}
 
 
-# Asked: 50 images, loss near 0, but a new image comes out as one of the 50.
+# Asked: 20 images, loss near 0, but a new image comes out as one of the 20.
 # Like: https://github.com/msminhas93/anomaly-detection-using-autoencoders/issues/8
 @faulty("fit.overfit", steps=0, bar=0.35)
-def fifty_rings_by_heart(seed, fixed):
+def twenty_rings_by_heart(seed, fixed):
     """Train a wide network on 20 pictures until other pictures suffer."""
     x = rings(800, seed, size=20)
     x, rest = x[: 640 if fixed else 20], x[640:]

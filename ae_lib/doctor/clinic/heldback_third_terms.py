@@ -45,7 +45,7 @@ def beta_of_250_for_curves(seed, fixed):
 
 
 # Asked: unit variance is assumed for pixels that vary by 0.1; KL is 0 from the start.
-# https://github.com/AppliedDataSciencePartners/WorldModels/issues/12
+# Like: https://github.com/AppliedDataSciencePartners/WorldModels/issues/12
 @faulty("vae.collapse", steps=200, bar=0.3)
 def unit_variance_for_faint_pictures(seed, fixed):
     """Sum both terms correctly, but for a variance of 1 where pixels vary by 0.05."""
@@ -175,7 +175,8 @@ class Maps(PoolNet):
 
 # Asked: convolutional sparse autoencoder: with lambda 0.1 all maps are zero.
 # Like: https://github.com/hamed-zamani/snrm/issues/7
-@faulty("sparse.too-strong", steps=150, bar=0.35)
+# A sum beside a mean: that the terms are reduced over other axes is right as well.
+@faulty("sparse.too-strong", accepts=("loss.scale",), steps=150, bar=0.35)
 def lambda_for_the_sum_over_maps(seed, fixed):
     """Sum absolute values over all places of all maps; the weight suits a mean."""
     x = rings(448, seed)
@@ -191,7 +192,14 @@ def lambda_for_the_sum_over_maps(seed, fixed):
 
 # Asked: L1 "on the weights" through .data: any lambda gives the same curve.
 # Like: https://github.com/syorami/Autoencoders-Variants/issues/1
-@faulty("sparse.inert", measure=quiet_units, steps=400, bar=0.7)
+# A term of the loss without a gradient is a fault of the wiring, too.
+@faulty(
+    "sparse.inert",
+    accepts=("wiring.no-gradient",),
+    measure=quiet_units,
+    steps=400,
+    bar=0.7,
+)
 def penalty_through_the_data_of_a_layer(seed, fixed):
     """Take the code's absolute values from .data, where gradients end."""
     x, y = digits(640, seed, size=12)
@@ -207,7 +215,14 @@ def penalty_through_the_data_of_a_layer(seed, fixed):
 
 
 # Asked: a hook collects activations for the sparsity term, from the copy made for EMA.
-@faulty("sparse.inert", measure=quiet_units, steps=400, bar=0.75)
+# As above, the term has no path to the network.
+@faulty(
+    "sparse.inert",
+    accepts=("wiring.no-gradient",),
+    measure=quiet_units,
+    steps=400,
+    bar=0.75,
+)
 def code_of_the_averaged_copy(seed, fixed):
     """Penalise the code of a copy of the network, which nobody trains."""
     x = hills(512, seed)
