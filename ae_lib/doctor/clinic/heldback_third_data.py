@@ -141,7 +141,7 @@ def colours_of_the_neighbour(seed, fixed):
 
 
 # Asked: my own reader of bitmaps shows slanted stripes; rows are padded to 32 bytes.
-@faulty("data.layout", steps=150, bar=0.5)
+@faulty("data.layout", steps=150, bar=0.35)
 def padding_of_the_rows_read_as_pixels(seed, fixed):
     """Read bitmaps of padded rows pixel after pixel: each row slides by four."""
     x = rings(448, seed)
@@ -153,7 +153,7 @@ def padding_of_the_rows_read_as_pixels(seed, fixed):
 
 # Asked: torch.cat along the width, then view to (N, 1, H, W): strips of many images.
 # Like: https://github.com/BonnBytes/PyTorch-FWD/issues/16 (reshaped while transposing)
-@faulty("data.layout", steps=150, bar=0.5)
+@faulty("data.layout", steps=150, bar=0.35)
 def stitched_side_by_side(seed, fixed):
     """Join the pictures along their width and view the result as a stack of them."""
     x = rings(448, seed)
