@@ -831,7 +831,9 @@ plots.line_with_spread(
 # NBVAL_CHECK_OUTPUT
 fall = curves["heat"][0][0] - curves["heat"][0][-1]
 claim("heat, from 0.25 to 0.9 hidden, loses", fall, ">", 2, unit="dB")
-by_colour = [curves["heat"][0][i] - curves["mean colour"][0][i] for i in (0, 3)]
+by_colour = [
+    curves["heat"][0][i] - curves["mean colour"][0][i] for i in (0, 3)
+]
 claim("its lead over the mean colour shrinks to less than half",
       by_colour[1] / by_colour[0], "<", 0.5)  # fmt: skip
 
@@ -978,7 +980,9 @@ for name, (side, n, k) in TOKENISERS.items():
 
 # %%
 # NBVAL_CHECK_OUTPUT
-claim("latent diffusion: how many times fewer numbers", numbers, "~", 48, tol=0)
+claim(
+    "latent diffusion: how many times fewer numbers", numbers, "~", 48, tol=0
+)
 claim("this page: how many times fewer bits", ratios["this page"], "~", 48,
       tol=0)  # fmt: skip
 boldest = max(ratios, key=ratios.get)
@@ -1021,12 +1025,44 @@ claim("the boldest is TiTok", int(boldest == "TiTok, 2024"), "~", 1, tol=0)
 #    The token is the number whose digits are the rounded values plus $h_d$,
 #    the first of them the lowest: digit $d$ counts $\prod_{j<d} L_j$.
 
+
+# %% tags=["exercise"]
+# Exercise 19.1
+def fsq(z, levels):
+    """Return rounded codes (N, D) and their tokens (N,).
+
+    z is (N, D); levels holds an odd number for each of the D.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("19.1", fsq)
+
 # %% [markdown]
 # 2. **What the left neighbour saves.** The smallest prior is a table. Write
 #    `bits_given_left(train, test, k)`: count in `train` how often word $b$
 #    stands right of word $a$, add 0.1 to each count, and make shares of it for
 #    each $a$. Return the mean number of bits of those words of `test` that
 #    have a left neighbour.
+
+
+# %% tags=["exercise"]
+# Exercise 19.2
+def bits_given_left(train, test, k):
+    """Return the mean bits of the words of test that have a left neighbour.
+
+    train and test are tokens (N, H, W), whole numbers from 0 to k - 1.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("19.2", bits_given_left)
 
 # %%
 exercises.progress("19")
@@ -1062,7 +1098,7 @@ exercises.progress("19")
 # - R. Rombach et al., [High-resolution image synthesis with latent diffusion
 #   models](https://arxiv.org/abs/2112.10752), CVPR 2022. The decibels above
 #   are from the [card of its retrained
-#   decoders](https://huggingface.co/stabilityai/sd-vae-ft-mse-original).
+#   decoders](https://huggingface.co/stabilityai/sd-vae-ft-ema-original).
 # - L. Yu et al., [Language model beats diffusion: tokenizer is key to visual
 #   generation](https://arxiv.org/abs/2310.05737), ICLR 2024. MAGVIT-v2.
 # - Q. Yu et al., [An image is worth 32 tokens for reconstruction and

@@ -110,8 +110,8 @@ def check_2(bits_given_left: Callable[[Tensor, Tensor, int], float]) -> str:
         count, seen = _pairs(train, k), _pairs(test, k, extra=0.0)
         right = _bits(count / count.sum(1, keepdim=True), seen)
         text = where + "this is not the mean number of bits"
-        compare(torch.tensor(got), torch.tensor(right), _mistakes(train, test, k, where),
-                text)  # fmt: skip
+        mistakes = _mistakes(train, test, k, where)
+        compare(torch.tensor(got), torch.tensor(right), mistakes, text)
     return "a table of pairs is the smallest prior that looks around"
 
 
@@ -147,9 +147,7 @@ def _mistakes(train: Tensor, test: Tensor, k: int, where: str) -> dict[str, Tens
     found = {
         "you pay for the pair; the left word is known already, so divide each "
         "row of counts by its own sum": _bits(count / count.sum(), seen),
-        "you guess the left word from the right one": _bits(
-            count / count.sum(0), seen
-        ),
+        "you guess the left word from the right one": _bits(count / count.sum(0), seen),
         "you count in nats; bits have the logarithm to base 2": math.log(2)
         * _bits(given_left, seen),
         "you score the training tokens, which the table knows": _bits(
@@ -172,4 +170,3 @@ def _mistakes(train: Tensor, test: Tensor, k: int, where: str) -> dict[str, Tens
         ),
     }
     return {where + text: torch.tensor(value) for text, value in found.items()}
-

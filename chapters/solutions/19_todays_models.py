@@ -62,6 +62,7 @@ def bits_given_left(train, test, k):
 
     train and test are tokens (N, H, W), whole numbers from 0 to k - 1.
     """
+
     # --- solution
     def pairs(tokens):
         return (tokens[:, :, :-1] * k + tokens[:, :, 1:]).flatten()
