@@ -8,9 +8,12 @@ from torch import nn
 from ae_lib.blocks import Block, fold, unfold
 from tests.written import written
 
-DEFINED = """patches picture_of nearest kmeans Words correction Tokeniser loss price
-    perplexity Prior bits draw holes error linear attention Masked hidden_only
-    """.split()
+DEFINED = [
+    *["patches", "picture_of", "nearest", "kmeans", "follow", "Words", "correction"],
+    *["Tokeniser", "loss", "perplexity", "price", "blocks", "Prior", "cost_of"],
+    *["write", "shuffle_writers", "draw", "holes", "error", "linear", "places"],
+    *["attention", "Masked", "hidden_only"],
+]
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +119,41 @@ def test_the_prior_sees_only_what_comes_before(page, vectors):
         changed = (prior(other) - prior(tokens)).abs().amax(3)[0] > 0  # (8, 8)
         assert not changed.flatten()[: 8 * r + c + 1].any()
         assert changed.flatten()[8 * r + c + 1 :].any() or (r, c) == (7, 7)
-    assert page["bits"](prior, tokens) == pytest.approx(4, abs=1)
+    assert page["cost_of"](prior, tokens).item() == pytest.approx(2.8, abs=1)
+
+
+def test_what_is_written_follows_the_prior(page):
+    """A prior that always says: one more than on the left."""
+
+    def prior(tokens):
+        left = F.pad(tokens, (1, 0))[:, :, :8]
+        return 100.0 * F.one_hot((left + 1) % 16, 16)
+
+    written_ = page["write"](prior, 3)
+    assert written_[1, 4].tolist() == list(range(1, 9))
+
+
+def test_words_by_themselves_keep_their_place(page):
+    old = torch.arange(64).view(1, 8, 8) + 100 * torch.arange(5).view(5, 1, 1)
+    drawn = page["shuffle_writers"](old, 40)
+    assert torch.equal(drawn % 100, old[:1].expand(40, 8, 8))
+    assert len((drawn[0] // 100).unique()) > 1
+
+
+def test_blocks_are_put_back_by_pixel_shuffle(page):
+    x = images(2)
+    b = page["blocks"](x)
+    assert b.shape == (2, 16, 192)
+    back = F.pixel_shuffle(b.mT.reshape(-1, 192, 4, 4), 8) + 0.5
+    torch.testing.assert_close(back, x)
+
+
+def test_places_differ_and_near_ones_are_alike(page):
+    place = page["places"](64)
+    apart = torch.cdist(place, place)
+    assert place.shape == (64, 64)
+    assert (apart + 10 * torch.eye(64)).min() > 0.5
+    assert apart[0, 1] < apart[0, 4] and apart[0, 8] < apart[0, 32]
 
 
 def test_masks_keep_as_many_patches_as_they_should(page):
@@ -146,7 +183,7 @@ def test_the_best_linear_guess_is_exact_where_pixels_are_a_linear_map(page):
     x = (0.02 * torch.randn(60, 8, generator=random) @ basis).view(60, 3, 32, 32) + 0.4
     flat = (x - 0.4).flatten(1)
     names = page["linear"].__globals__
-    names |= {"mean": torch.full((3, 32, 32), 0.4)}
+    names |= {"mean_image": torch.full((3, 32, 32), 0.4)}
     names |= {"covariance": (flat.T @ flat / 60).double()}
     stay = page["draw"](60, 0.75)
     guess = page["linear"](x, stay, 1e-6)
