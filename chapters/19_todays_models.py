@@ -285,7 +285,7 @@ def drawn_words(scale, seed):
 
 
 # %% [markdown]
-# Five starts of the same network, and one short epoch of 1,500 images each.
+# Five starts of the same network, and one short epoch of 1,200 images each.
 # **Guess** the perplexity of each, from 1 to 256.
 
 # %%
@@ -299,7 +299,7 @@ STARTS = {  # the first words, and whether dead words begin anew
 used, reached = {}, {}
 for name, (start, restart) in STARTS.items():
     short = [
-        train_tokeniser(start(s), train[:1_500], 1, s, restart) for s in SEEDS
+        train_tokeniser(start(s), train[:1_200], 1, s, restart) for s in SEEDS
     ]
     used[name] = [perplexity(tokens_of(net, test)) for net in short]
     reached[name] = [quality(reconstruct(net, test)) for net in short]
@@ -389,7 +389,17 @@ for step in (0.25, 0.35, 0.5, 0.7, 0.95):
     bits = tables.bits(code).sum() / len(test)
     points["PCA of blocks"].append(point(F.pixel_shuffle(back, 8) + 0.5, bits))
 
+# %% [markdown]
+# And PCA of whole images, as in chapter 08, on images of this page.
+
 # %%
+from ae_lib.baselines import PCA
+from ae_lib.features import extract
+
+pca = PCA.fit(train[: pick(quick=1_500, full=20_000)], 300)
+z = extract(pca.encode, train[-2_000:])  # the tables see other images
+(curve,) = rate.curve(pca, z, [test], (0.25, 0.35, 0.5, 0.7, 1.0))
+points["PCA of images"] = [p | {"bytes": p["ideal"]} for p in curve]
 points["JPEG"] = [
     rate.codec(test, "JPEG", quality=q) for q in (3, 6, 10, 15, 20)
 ]
@@ -409,11 +419,11 @@ from ae_lib.plots.style import picture, styled
 def frontier(points, source):
     figure = picture(7, 4, source)
     axes = figure.add_subplot(xlabel="bytes per image", ylabel="PSNR, dB")
-    for (name, row), mark in zip(points.items(), "so^D"):
+    for (name, row), mark in zip(points.items(), "so^vD"):
         xs, ys = [p["bytes"] for p in row], [psnr(p["mse"]) for p in row]
         line = "" if name == "network" else "-"
         axes.plot(xs, ys, line, marker=mark, label=name)
-    axes.set_xlim(25, 125)
+    axes.set(xlim=(30, 100), ylim=(18.5, 26))
     axes.legend()
     return figure
 
@@ -518,7 +528,7 @@ both = {
 }
 priors, bits = {}, {}
 for name, (words, old, new) in both.items():
-    priors[name] = train_prior(words, old)
+    priors[name] = train_prior(words, old[:3_000])
     with torch.no_grad():
         guessed = cost_of(priors[name], new).item() / torch.tensor(2.0).log()
     bits[name] = price(old, new), guessed.item()
@@ -847,8 +857,7 @@ claim("its lead over the mean colour shrinks to less than half",
 # of 8×8 pixels, 192 numbers. The judge is the linear probe of chapter 01.
 
 # %%
-from ae_lib.baselines import PCA
-from ae_lib.features import extract, linear_probe
+from ae_lib.features import linear_probe
 from ae_lib.models import ConvAutoencoder
 
 torch.manual_seed(0)
@@ -873,7 +882,7 @@ def probe(encode):
 # %%
 marks = {
     "thumbnail": [probe(nn.AvgPool2d(4))],
-    "PCA": [probe(PCA.fit(learn[:1_500], 64).encode)],
+    "PCA": [probe(pca.truncate(64).encode)],
     "plain code": [probe(plain.encode)],
     "untrained": [probe(pooled(untrained))],
     "masked": [probe(pooled(net)) for net in masked],
