@@ -45,6 +45,7 @@ exam = data.load("cifar10", "test", limit=1_000)
 test, credit, K = exam[:500], exam.source, 256
 
 
+# %%
 def patches(x):
     return fold(x - 0.5).permute(0, 2, 3, 1)  # (N, 8, 8, 48)
 
@@ -70,6 +71,7 @@ def nearest(z, words):
     return torch.cat(tokens).view(z.shape[:-1])
 
 
+# %%
 def kmeans(z, k, rounds=15, seed=0):
     random = torch.Generator().manual_seed(seed)
     words = z[torch.randperm(len(z), generator=random)[:k]]  # (K, D)
@@ -92,6 +94,7 @@ def quality(x_hat):
     return psnr(mse(test, x_hat.clamp(0, 1)))
 
 
+# %%
 seen = patches(train[:2_000].unit())  # (2000, 8, 8, 48)
 random = torch.Generator().manual_seed(0)
 order = torch.randperm(seen[..., 0].numel(), generator=random)
@@ -182,6 +185,7 @@ def correction(depth, width=64):
     return nn.Sequential(first, *(Block(width) for _ in range(depth)), last)
 
 
+# %%
 class Tokeniser(nn.Module):
     def __init__(self, words, restart=True):
         super().__init__()
@@ -218,6 +222,7 @@ def loss(output, x):
     return F.mse_loss(x_hat, x) + 0.25 * F.mse_loss(z, word)
 
 
+# %%
 def train_tokeniser(words, images, epochs, seed, restart=True):
     torch.manual_seed(seed)
     net = Tokeniser(words, restart)
@@ -274,6 +279,7 @@ def tokens_of(net, images):
     return nearest(torch.cat(parts), net.book.words)  # (N, 8, 8)
 
 
+# %%
 def perplexity(tokens):
     share = tokens.flatten().bincount(minlength=K) / tokens.numel()
     return torch.special.entr(share).sum().exp().item()
@@ -356,6 +362,7 @@ def point(x_hat, bits):
     return {"bytes": bits / 8, "mse": mse(test, x_hat)}
 
 
+# %%
 points = {"k-means": []}
 for k in (64, K, 512):
     words = WORDS if k == K else kmeans(some, k, rounds=8)
@@ -378,6 +385,7 @@ def blocks(x):
     return F.pixel_unshuffle(x - 0.5, 8).flatten(2).mT  # (N, 16, 192)
 
 
+# %%
 learned = blocks(train[:2_000].unit()).flatten(0, 1)  # (32000, 192)
 axes = torch.linalg.eigh(torch.cov(learned.T)).eigenvectors  # (192, 192)
 points["PCA of blocks"], own = [], blocks(test.unit()).flatten(0, 1) @ axes
@@ -400,6 +408,7 @@ pca = PCA.fit(train[: pick(quick=1_500, full=20_000)], 300)
 z = extract(pca.encode, train[-2_000:])  # the tables see other images
 (curve,) = rate.curve(pca, z, [test], (0.25, 0.35, 0.5, 0.7, 1.0))
 points["PCA of images"] = [p | {"bytes": p["ideal"]} for p in curve]
+# %%
 points["JPEG"] = [
     rate.codec(test, "JPEG", quality=q) for q in (3, 6, 10, 15, 20)
 ]
@@ -433,7 +442,8 @@ frontier(points, credit)
 # %% [markdown]
 # Words without a network are the worst of all: k-means knows nothing beyond
 # its patch, JPEG and the two PCAs look farther. With an encoder and a decoder
-# that look around, as many words are ahead of all four. (On the stand-in, too.)
+# that look around, as many words are ahead of all four. (On the stand-in, PCA
+# of whole images is ahead: it is fond of smooth backgrounds.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -448,8 +458,8 @@ worst = min(least["PCA of blocks"], least["PCA of images"])
 claim("never far behind either PCA", worst, ">", -1.5, unit="dB")
 
 # %% [markdown]
-# One rival is missing, PCA of the *whole* image. Its fit takes longer than this
-# page may, but chapter 08 has it on record, fitted to 50,000 photographs.
+# PCA saw few images here. A fit to all 50,000 photographs takes longer than
+# this page may, but chapter 08 has it on record.
 
 # %%
 from ae_lib import results
@@ -467,7 +477,7 @@ print(f"{rate.quality(whole, cost):.2f} dB")
 print(results.provenance_line(record))
 
 # %% [markdown]
-# With all photographs a formula is almost a decibel ahead of our network, which
+# With all photographs a formula is almost a decibel ahead of our network, that
 # has seen a twelfth of them, twice. So there is no victory of tokens here: at
 # equal data the network leads, and PCA has not shown all it can.
 #
@@ -476,9 +486,9 @@ print(results.provenance_line(record))
 # If squared error at so many bytes were all, nobody would need tokens. They
 # are made for something else: they can be *written*, one after the other, by
 # whatever learns to guess the next one. Such a model is called a *prior*. Here
-# is a small one. It sees the four neighbours that come before a token, row by row,
-# the left one and three above. In other words it is one convolution, whose
-# kernel lacks its own place and all that comes later.
+# is a small one. It sees the four neighbours that come before a token, row by
+# row: the left one, and three above. In other words it is one convolution
+# whose kernel lacks its own place and all that comes later.
 
 
 # %%
@@ -571,14 +581,12 @@ def write(prior, n, seed=0):
     return tokens
 
 
+# %%
 def shuffle_writers(old, n, seed=0):
     random = torch.Generator().manual_seed(seed)
     who = torch.randint(len(old), (n, 8, 8), generator=random)
     return old.gather(0, who)  # each place from an image of its own
 
-
-# %% [markdown]
-# **Guess** what a writer draws who knows four neighbours and nothing else.
 
 # %%
 from ae_lib.plots.style import grid
@@ -593,6 +601,10 @@ def gallery(rows, source, n=10):
     return grid(images, names=list(rows), source=source)[0]
 
 
+# %% [markdown]
+# **Guess** what a writer draws who knows four neighbours and nothing else.
+
+# %%
 net, (words, old, new) = nets[0], both["network"]
 rows = {
     "test images": new[:10],
@@ -627,6 +639,7 @@ def draw(n, share, seed=0):
     return stay.repeat_interleave(50, 0)[:n]
 
 
+# %%
 def holes(stay):
     """Mark hidden pixels: (N, V) -> (N, 1, 32, 32)."""
     hidden = torch.ones(len(stay), 64, device=stay.device)
@@ -658,6 +671,7 @@ def colour(x, stay):
     return mean[..., None, None].expand_as(x)
 
 
+# %%
 def heat(x, stay, steps=100):
     x_hat, hidden = torch.where(holes(stay), colour(x, stay), x), holes(stay)
     for _ in range(steps):
@@ -666,6 +680,9 @@ def heat(x, stay, steps=100):
     return x_hat
 
 
+# %% [markdown]
+# The mean and the covariance of all 3,072 numbers, and the formula:
+
 # %%
 learn, validation = data.hold_out(train, 200)
 mean_image = learn.unit().mean(0)  # (3, 32, 32)
@@ -673,6 +690,7 @@ off = (learn.unit() - mean_image).flatten(1)  # (N, 3072)
 covariance = (off.T @ off / len(off)).double()
 
 
+# %%
 def linear(x, stay, noise=0.003):
     y = (x - mean_image).flatten(1).double()
     for rows in torch.arange(len(x)).split(50):  # these share a mask
@@ -698,6 +716,7 @@ tried = {
     for s in (0.001, 0.003, 0.01)
 }
 NOISE = min(tried, key=tried.get)
+# %%
 guesses = {
     "mean image": mean_image.expand_as(x_test),
     "mean colour": colour(x_test, stay),
@@ -724,6 +743,7 @@ def places(width):
     return torch.cat([wave.repeat_interleave(8, 0), wave.repeat(8, 1)], 1)
 
 
+# %%
 def attention(width, depth):
     layer = nn.TransformerEncoderLayer(
         width, 4, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True
@@ -772,6 +792,7 @@ def hidden_only(output, x):
     return ((x_hat - x).square() * hidden).sum() / (3 * hidden.sum())
 
 
+# %%
 def train_masked(seed):
     torch.manual_seed(seed)
     net = Masked(mean_image)
@@ -837,6 +858,7 @@ players = {
     "best linear": [lambda x, stay: linear(x, stay, NOISE)],
     "masked": [net.guess for net in masked],
 }
+# %%
 curves = {name: [] for name in players}
 with torch.no_grad():
     for name, group in players.items():
@@ -889,6 +911,7 @@ untrained, plain = Masked(mean_image).eval(), ConvAutoencoder(64)
 fit(plain, learn, epochs=3, batch_size=125, verbose=False, watch=0)
 
 
+# %%
 def pooled(net):
     every = torch.arange(64)
     return lambda x: net.encode(x, every.expand(len(x), 64)).mean(1)
@@ -1055,9 +1078,10 @@ claim("the boldest is TiTok", int(boldest == "TiTok, 2024"), "~", 1, tol=0)
 # fitted to all photographs led again. A [prior](#A-prior-over-words) saves
 # bits wherever words repeat what their neighbours say, and it can write. A
 # [masked autoencoder](#Three-quarters-hidden), trained for seconds, lost
-# against a formula at guessing pixels; and has better
-# features than PCA or a plain code. Today's image models
-# [compress first and model later](#Where-the-convolutional-autoencoder-sits),
+# against a formula at guessing pixels, and has [better
+# features](#What-the-guessing-was-for) than PCA or a plain code. Today's image
+# models [compress first and model
+# later](#Where-the-convolutional-autoencoder-sits),
 # and what compresses is a convolutional autoencoder.
 #
 # ## Exercises

@@ -96,11 +96,16 @@ def patches(x, size):
     return p.permute(0, 2, 3, 1)
 
 
+# %%
 def nearest(z, words):
     half = words.square().sum(1) / 2
     parts = z.reshape(-1, z.shape[-1]).split(20_000)
     tokens = [(half - part @ words.T).argmin(1) for part in parts]
     return torch.cat(tokens).view(z.shape[:-1])
+
+
+# %% [markdown]
+# And the dictionary itself:
 
 
 # %%
@@ -115,6 +120,7 @@ def kmeans(z, k, rounds=15, seed=0):
     return words
 
 
+# %%
 def decibels(size, k, seed):
     random = torch.Generator().manual_seed(seed)
     seen = patches(train.unit(), size).flatten(0, 2)
@@ -123,6 +129,9 @@ def decibels(size, k, seed):
     error = (words[nearest(p, words)] - p).square().mean().item()
     return psnr(error), (32 // size) ** 2 * torch.tensor(k).log2() / 8
 
+
+# %% [markdown]
+# Two seeds each, at the same 64 bytes.
 
 # %%
 rates = {}
@@ -160,6 +169,7 @@ centred = (x_learn - mean).flatten(1)
 covariance = (centred.T @ centred / len(centred)).double()
 
 
+# %%
 def holes(stay):
     hidden = torch.ones(len(stay), 64).scatter(1, stay, 0).bool()
     hidden = hidden.view(-1, 1, 8, 8).repeat_interleave(4, 2)
@@ -168,6 +178,10 @@ def holes(stay):
 
 def error(guess, x, stay):
     return (guess - x).square()[holes(stay).expand_as(x)].mean().item()
+
+
+# %% [markdown]
+# The two players, here with one mask for all images.
 
 
 # %%
@@ -182,6 +196,7 @@ def linear(x, stay, noise=0.003):
     return y.float().view_as(x) + mean
 
 
+# %%
 def heat(x, stay, steps=200):
     hidden, seen = holes(stay), ~holes(stay)
     colour = (x * seen).sum((2, 3)) / seen.sum((2, 3))  # (N, 3)
@@ -191,6 +206,9 @@ def heat(x, stay, steps=200):
         x_hat = torch.where(hidden, around, x_hat)
     return x_hat
 
+
+# %% [markdown]
+# Scattered patches against two rows of them.
 
 # %%
 random = torch.Generator().manual_seed(0)
