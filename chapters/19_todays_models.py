@@ -14,7 +14,7 @@
 # - train a masked autoencoder, and hold it to the best linear guess;
 # - say where the convolutional autoencoder sits in today's image models.
 #
-# **Cost:** about 75 s on 2 CPU cores.
+# **Cost:** about 80 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -115,8 +115,8 @@ drawn = picture_of(often.view(-1, 1, 1, 48)).clamp(0, 1)  # (128, 3, 4, 4)
 plots.samples(drawn, n=128, columns=16, source=credit)
 
 # %% [markdown]
-# Plain colours first, then edges, steep ones last. The dictionary has seen no
-# two patches at once: it cannot know that the sky goes on.
+# Plain colours first; edges and rare colours later. The dictionary has never
+# seen two patches at once: it cannot know that the sky goes on.
 #
 # ## The same, with a network
 #
@@ -321,8 +321,10 @@ plots.bars(used, f"perplexity, of {K}", source=credit)
 # Words from N(0, 1) lie far outside the cloud of vectors. A handful of them
 # happens to be nearest, gets all the vectors, and moves among them; the others
 # are never chosen, so nothing ever moves them. That is *codebook collapse*: no
-# error, no NaN, only a bad picture. Restarts cure it. A start at k-means does
-# too, gives the better pictures, and leaves restarts nothing to do.
+# error, no NaN, only a bad picture. Words near ±1/K all lie in the middle, and
+# are told apart by direction alone: better, and far from good. Restarts cure
+# it. A start at k-means does too, gives the better pictures, and leaves
+# restarts nothing to do.
 
 
 # %%
@@ -441,9 +443,10 @@ frontier(points, credit)
 
 # %% [markdown]
 # Words without a network are the worst of all: k-means knows nothing beyond
-# its patch, JPEG and the two PCAs look farther. With an encoder and a decoder
-# that look around, as many words are ahead of all four. (On the stand-in, PCA
-# of whole images is ahead: it is fond of smooth backgrounds.)
+# its patch. With an encoder and a decoder that look around, as many words pass
+# JPEG, and are about level with PCA of blocks. But they do not reach PCA of
+# whole images, which is a matrix, a step and 300 tables, fitted to fewer
+# images than the network has seen.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -454,11 +457,14 @@ for name, gains in ahead.items():
 least = {name: min(gains) for name, gains in ahead.items()}
 claim("as many bytes: ahead of k-means", least["k-means"], ">", 0.5, unit="dB")
 claim("ahead of JPEG", least["JPEG"], ">", 0.3, unit="dB")
-worst = min(least["PCA of blocks"], least["PCA of images"])
-claim("never far behind either PCA", worst, ">", -1.5, unit="dB")
+claim("nearly level with PCA of blocks, or ahead", least["PCA of blocks"],
+      ">", -0.6, unit="dB")  # fmt: skip
+if pick(quick=True, full=False):
+    behind = -max(ahead["PCA of images"])
+    claim("behind PCA of whole images", behind, ">", 0.05, unit="dB")
 
 # %% [markdown]
-# PCA saw few images here. A fit to all 50,000 photographs takes longer than
+# That PCA saw 1,500 images. A fit to all 50,000 photographs takes longer than
 # this page may, but chapter 08 has it on record.
 
 # %%
@@ -477,14 +483,14 @@ print(f"{rate.quality(whole, cost):.2f} dB")
 print(results.provenance_line(record))
 
 # %% [markdown]
-# With all photographs a formula is almost a decibel ahead of our network, that
-# has seen a twelfth of them, twice. So there is no victory of tokens here: at
-# equal data the network leads, and PCA has not shown all it can.
+# With more images PCA's lead grows; the network's training was short, too. Take
+# from it that tokens are no bargain in decibels: whoever praises a tokeniser
+# for its reconstructions should draw this curve beside it.
 #
 # ## A prior over words
 #
 # If squared error at so many bytes were all, nobody would need tokens. They
-# are made for something else: they can be *written*, one after the other, by
+# are made for something else. They can be *written*, one after the other, by
 # whatever learns to guess the next one. Such a model is called a *prior*. Here
 # is a small one. It sees the four neighbours that come before a token, row by
 # row: the left one, and three above. In other words it is one convolution
@@ -561,8 +567,8 @@ claim("and more on those of k-means", more, ">", 0.2, unit="bits")
 
 # %% [markdown]
 # k-means says the same thing several times, and the prior finds that out. The
-# network had found some of it out already. So a part of its lead in bytes goes
-# to whoever has a prior; how much is exercise material.
+# network has found some of it out before. With a prior k-means pays less per
+# image than the network; its pictures stay as they were.
 #
 # The same model can write. Draw the first token, then the second given the
 # first, and so on through 64. Beside it the writer who takes each token at
@@ -939,17 +945,20 @@ for name, values in marks.items():
 plots.bars(marks, "share named correctly", source=credit)
 
 # %% [markdown]
-# So the network that lost to a formula as a mender is ahead as a reader: of
-# PCA, of a code trained as long to copy, and of its own untrained self. (On
-# the stand-in, whose classes are hard, all shares are low, and the order is
-# the same.) It has seen no label. To guess a hidden patch it had to know what
-# goes with what, and that is worth more to a classifier than decibels.
+# The network that lost to a formula as a mender does better as a reader. It is
+# ahead of PCA and of its own untrained self; over the thumbnail and the plain
+# code its lead on photographs is small, hardly more than what two seeds differ
+# by. (On the stand-in, whose classes are hard, all
+# shares are low, and the lead is clearer.) It has seen no label. To guess a
+# hidden patch it had to know what goes with what.
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for name in ("thumbnail", "PCA", "plain code", "untrained"):
-    lead = min(marks["masked"]) - marks[name][0]
-    claim(f"features: ahead of {name}", lead, ">", 0.005)
+lead = {name: mean(marks["masked"]) - v[0] for name, v in marks.items()}
+claim("features: ahead of PCA", lead["PCA"], ">", 0.02)
+claim("ahead of the same network untrained", lead["untrained"], ">", 0.01)
+for name in ("thumbnail", "plain code"):
+    claim(f"not behind the {name}", lead[name], ">", -0.01)
 
 # %% [markdown]
 # ## Where the convolutional autoencoder sits
@@ -1050,33 +1059,35 @@ boldest = max(ratios, key=ratios.get)
 claim("the boldest is TiTok", int(boldest == "TiTok, 2024"), "~", 1, tol=0)
 
 # %% [markdown]
-# At a ratio of 48 squared error alone would leave a blur: [chapter
-# 11](11_reconstructions.ipynb#Whose-fault-is-the-blur?) has the picture. All
-# the models from 2021 on add a *perceptual* term, which compares features of a
-# trained network, and most an *adversarial* one: a second network tries to
-# tell reconstructions from photographs. Chapter 11 showed what that buys:
-# texture, which need not be the one that was there. It costs decibels. The
-# makers of Stable Diffusion give 23.4 dB for its autoencoder on photographs of
-# 256×256 (COCO 2017), and 24.5 dB for a decoder that was trained on with more
-# weight on squared error; that one, they write, is smoother.
-
-# %% [markdown]
-# So nothing of what you have built in this course is passé. The part that
-# touches pixels is a convolutional autoencoder, with blocks like ours,
-# attention in its middle, a dictionary or a faint KL term at its waist, and a
-# richer loss. What has changed is the question that is asked of the code: not
-# how many decibels come back, but how well a second model can learn it.
+# At such ratios squared error alone leaves a blur: [chapter
+# 11](11_reconstructions.ipynb#Whose-fault-is-the-blur?) has the picture. VQGAN
+# and its successors, and Stable Diffusion, add a *perceptual* term, which
+# compares features of a trained network, and an *adversarial* one: a second
+# network tries to tell reconstructions from photographs. Chapter 11 showed
+# what the first buys: texture, which need not be the one that was there. It
+# costs decibels. The makers of Stable Diffusion give 23.4 dB for its
+# autoencoder on photographs of 256×256 (COCO 2017), and 24.5 dB for a decoder
+# that was trained on with more weight on squared error; that one, they write,
+# is smoother.
+#
+# So what you have built in this course is not history. The part that touches
+# pixels is, in most of these models, a convolutional autoencoder: blocks like
+# ours, attention in the middle, a dictionary or a faint KL term at the waist,
+# a richer loss. (TiTok's is a transformer.) What has changed is the question
+# that is asked of the code: not how many decibels come back, but how well a
+# second model can learn it.
 #
 # ## What we saw
 #
-# [Sixty-four words](#A-picture-in-64-words) by k-means make a mosaic, worse at
-# equal bytes than JPEG. [A network](#The-same,-with-a-network) that starts as
-# k-means, and looks around, gains more than a decibel with as many words. Its
-# dictionary [collapses](#A-dictionary-that-nobody-uses) when it starts far
-# from the vectors; restarts cure that, and a start at k-means is better and
-# needs none. In [honest bytes](#Honest-bytes) it led at equal data, and PCA
-# fitted to all photographs led again. A [prior](#A-prior-over-words) saves
-# bits wherever words repeat what their neighbours say, and it can write. A
+# [Sixty-four words](#A-picture-in-64-words) by k-means make a mosaic, worse
+# than JPEG of as many bytes. [A network](#The-same,-with-a-network) that
+# starts as k-means, and looks around, gains more than a decibel with as many
+# words. Its dictionary [collapses](#A-dictionary-that-nobody-uses) when it
+# starts far from the vectors; restarts cure that, and a start at k-means is
+# better and needs none. In [honest bytes](#Honest-bytes) it passed JPEG, and
+# did not reach PCA of whole images with rounded numbers. A
+# [prior](#A-prior-over-words) saves bits wherever words repeat what their
+# neighbours say, and it can write. A
 # [masked autoencoder](#Three-quarters-hidden), trained for seconds, lost
 # against a formula at guessing pixels, and has [better
 # features](#What-the-guessing-was-for) than PCA or a plain code. Today's image
