@@ -949,8 +949,8 @@ plots.bars(marks, "share named correctly", source=credit)
 # ahead of PCA and of its own untrained self; over the thumbnail and the plain
 # code its lead on photographs is small, hardly more than what two seeds differ
 # by. (On the stand-in, whose classes are hard, all shares are low, and the
-# lead is clearer.) It has seen no label. To guess a hidden patch it had to know
-# what goes with what.
+# lead is clearer.) It has seen no label. To guess a hidden patch it had to
+# know what goes with what.
 
 # %%
 # NBVAL_CHECK_OUTPUT
