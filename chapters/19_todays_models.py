@@ -265,11 +265,11 @@ plots.compare(test, rows, n=8, source=credit)
 #
 # ## A dictionary that nobody uses
 #
-# We gave the network good words to start with. Tutorials begin with
-# `nn.Embedding`, whose words are drawn from N(0, 1), the first published
-# program with numbers between ±1/K. How many words are in use is measured by
-# the *perplexity*, $\exp(-\sum p \ln p)$ of the words' shares: $K$ if all are
-# used alike, 1 if one is.
+# We gave the network good words to start with. Many programs begin with
+# `nn.Embedding`, whose words are drawn from N(0, 1), others with numbers near
+# ±1/K. How many words are in use is measured by the *perplexity*,
+# $\exp(-\sum p \ln p)$ of the words' shares: $K$ if all are used alike, 1 if
+# one is.
 
 
 # %%
