@@ -348,8 +348,9 @@ claim("after k-means, restarts change little", gain, "~", 0, tol=0.3)
 #
 # Eight bits per token is the fixed price. A table of how often each word was
 # used on *training* images makes it a little cheaper: a word of share $p$
-# costs $-\log_2 p$ bits, which the coder of chapter 08 pays within three bytes
-# per image. Rivals pay by the same rule.
+# costs $-\log_2 p$ bits. (To write them really, as chapter 08 does, takes two
+# or three bytes more per image.) Rivals pay by the same rule. What all images
+# share is left out: dictionaries, weights, matrices, tables.
 
 
 # %%
@@ -375,8 +376,8 @@ for k in (64, K, 512):
 # %% [markdown]
 # The main rival is what JPEG does, with axes that are learned: PCA of blocks
 # of 8×8 pixels, its 192 numbers rounded to multiples of a step, a table for
-# each. And JPEG itself, whose header is not counted. (On the JPEG copy of
-# CIFAR-10 it has an advantage; chapter 08 measured how large.)
+# each. And JPEG itself, in bytes really written, without its header. (On the
+# JPEG copy of CIFAR-10 it has an advantage; chapter 08 measured how large.)
 
 # %%
 from ae_lib import rate
@@ -410,6 +411,7 @@ pca = PCA.fit(train[: pick(quick=1_500, full=20_000)], 300)
 z = extract(pca.encode, train[-2_000:])  # the tables see other images
 (curve,) = rate.curve(pca, z, [test], (0.25, 0.35, 0.5, 0.7, 1.0))
 points["PCA of images"] = [p | {"bytes": p["ideal"]} for p in curve]
+
 # %%
 points["JPEG"] = [
     rate.codec(test, "JPEG", quality=q) for q in (3, 6, 10, 15, 20)
