@@ -668,8 +668,8 @@ def error(guess, x, stay):
 #
 # $$\hat x_h = \mu_h + C_{hv} (C_{vv} + \sigma^2 I)^{-1} (x_v - \mu_v),$$
 #
-# and for any distribution no linear guess has a smaller squared error. A
-# small $\sigma^2$ keeps the inverse calm.
+# and with the true $\mu$ and $C$ of any distribution no linear guess has a
+# smaller squared error. A small $\sigma^2$ keeps the inverse calm.
 
 
 # %%
@@ -724,6 +724,7 @@ tried = {
     for s in (0.001, 0.003, 0.01)
 }
 NOISE = min(tried, key=tried.get)
+
 # %%
 guesses = {
     "mean image": mean_image.expand_as(x_test),
@@ -832,10 +833,9 @@ if pick(quick=True, full=False):
     claim("and behind the formula", lead, ">", 0.1, unit="dB")
 
 # %% [markdown]
-# A matrix of 3072×3072 numbers, which took a second to compute, is ahead of
-# the network; and heat, which has learned nothing, is about level with it.
-# (Longer training would change that: He et al. train for 1,600 epochs. The
-# baseline belongs beside it all the same.)
+# A covariance matrix is ahead of the network; and heat, which has learned
+# nothing, is about level with it. (Longer training may change that: He et al.
+# train for up to 1,600 epochs. The baseline belongs beside it all the same.)
 #
 # Ten images, each under a mask of its own. **Look for** who continues an edge
 # through a hole, and who invents anything.
@@ -866,6 +866,7 @@ players = {
     "best linear": [lambda x, stay: linear(x, stay, NOISE)],
     "masked": [net.guess for net in masked],
 }
+
 # %%
 curves = {name: [] for name in players}
 with torch.no_grad():
@@ -886,8 +887,9 @@ plots.line_with_spread(
 # %% [markdown]
 # With a quarter hidden a hole has neighbours, and smoothness is nearly all it
 # takes. With nine tenths hidden smoothness has little to go by, and heat falls
-# fastest; what is left must come from what images look like. That is why so
-# much is hidden: an easier game could be won without learning anything.
+# fastest; what is left must come from what images look like. That is the
+# reason that He et al. give for hiding so much: an easier game can be won
+# without learning anything.
 
 
 # %%
