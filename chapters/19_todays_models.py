@@ -1093,11 +1093,11 @@ claim("the boldest is TiTok", int(boldest == "TiTok, 2024"), "~", 1, tol=0)
 # [prior](#A-prior-over-words) saves bits wherever words repeat what their
 # neighbours say, and it can write. A
 # [masked autoencoder](#Three-quarters-hidden), trained for seconds, lost
-# against a formula at guessing pixels, and has [better
-# features](#What-the-guessing-was-for) than PCA or a plain code. Today's image
-# models [compress first and model
-# later](#Where-the-convolutional-autoencoder-sits),
-# and what compresses is a convolutional autoencoder.
+# against a formula at guessing pixels, and had [better
+# features](#What-the-guessing-was-for) than PCA or its own untrained self.
+# Today's image models [compress first and model
+# later](#Where-the-convolutional-autoencoder-sits), and what compresses is, in
+# most of them, a convolutional autoencoder.
 #
 # ## Exercises
 #
