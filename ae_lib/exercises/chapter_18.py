@@ -95,5 +95,8 @@ def check_2(contractive_tanh: Callable[[Tensor, Tensor], Tensor]) -> str:
     compare(torch.tensor(got), right, mistakes, text)
     leaf = weight.clone().requires_grad_()
     answer = contractive_tanh(torch.tanh(x @ leaf.T), leaf)
-    expect(answer.requires_grad, "return a tensor, or no weight can learn of it")
+    expect(
+        isinstance(answer, Tensor) and answer.requires_grad,
+        "the number is right, but return a tensor, or no weight can learn of it",
+    )
     return "autograd agrees, at one product where it needs four backward passes"
