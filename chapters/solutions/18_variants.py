@@ -116,6 +116,10 @@ class Net(nn.Module):
         return self.decode(z), z
 
 
+# %% [markdown]
+# The weight warms up inside the loss. `eight` is for exercise 4.
+
+
 # %%
 def train(net, weight=0.0, seed=0):
     done = 0
@@ -185,6 +189,9 @@ by_k = train(Net(64, lambda z: k_sparse(z, 8)))
 torch.manual_seed(0)
 by_l1 = train(Net(64), 0.1)
 rival = eight(by_l1, by_l1.columns())
+
+
+# %%
 z = extract(by_k.encode, test)
 never = (z == 0).all(dim=0).sum().item()
 share = eight(by_k, by_k.columns())
