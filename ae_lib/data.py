@@ -186,48 +186,17 @@ def _announce(name: str, place: Path) -> str:
     return stand_in
 
 
-def hold_out(
-    images: Images, n: int, *, seed: int = 0, groups: Tensor | None = None
-) -> tuple[Images, Images]:
-    """Return (train, validation): n images chosen at random by seed, and the others.
-
-    groups (N,) int64 keeps images of equal number together, such as copies of a
-    picture (`ae_lib.pictures.alike` finds them) or pictures of one scene: whole groups
-    are held out until there are n images, or a few more.
-    """
+def hold_out(images: Images, n: int, *, seed: int = 0) -> tuple[Images, Images]:
+    """Return (train, validation): n images chosen at random by seed, and the others."""
     if not isinstance(n, int) or not 0 < n < len(images):
         raise ValueError(
             f"n is a number of images, from 1 to {len(images) - 1}, got {n}; a tenth "
             f"of them is {len(images) // 10}"
         )
     generator = torch.Generator().manual_seed(seed)
-    if groups is None:
-        order = torch.randperm(len(images), generator=generator)
-        held, kept = order[:n].sort().values, order[n:].sort().values
-    else:
-        held, kept = _whole_groups(groups, n, len(images), generator)
+    order = torch.randperm(len(images), generator=generator)
+    held, kept = order[:n].sort().values, order[n:].sort().values
     return images[kept], replace(images[held], split="validation")
-
-
-def _whole_groups(
-    groups: Tensor, n: int, most: int, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Return the rows of random groups, n or more, and the other rows."""
-    if groups.shape != (most,):
-        raise ValueError(
-            f"groups needs one number for each of {most} images, got shape "
-            f"{tuple(groups.shape)}"
-        )
-    _, members, sizes = groups.unique(return_inverse=True, return_counts=True)
-    order = torch.randperm(len(sizes), generator=generator)
-    enough = int((sizes[order].cumsum(0) < n).sum()) + 1  # groups
-    held = torch.isin(members, order[:enough])
-    if held.all():
-        raise ValueError(
-            f"no image is left to train on: holding out {n} takes all {len(sizes)} "
-            f"groups, of which the largest has {int(sizes.max())} images"
-        )
-    return held.nonzero().squeeze(1), (~held).nonzero().squeeze(1)
 
 
 def to_unit(pixels: Tensor) -> Tensor:

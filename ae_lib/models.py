@@ -299,7 +299,7 @@ def _checked(latent_dim: int, image_shape: Shape, multiple: int) -> tuple[int, S
         above = [math.ceil(side / multiple) * multiple for side in shape[1:]]
         raise ValueError(
             f"image height and width must be multiples of {multiple}, got "
-            f"{shape[1]}×{shape[2]}; resize, crop or pad the images to {below[0]}×{below[1]}"
-            f" or {above[0]}×{above[1]} (data.load has size=...)"
+            f"{shape[1]}×{shape[2]}; resize, crop or pad the images to "
+            f"{below[0]}×{below[1]} or {above[0]}×{above[1]} (data.load has size=...)"
         )
     return latent_dim, shape

@@ -6,7 +6,7 @@ it says of every file what became of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -117,8 +117,9 @@ def alike(images: Images | Tensor, tolerance: float = 0.02, side: int = 16) -> T
     >>> alike(torch.cat([x, x + 0.001]).clamp(0, 1))
     tensor([0, 1, 2, 0, 1, 2])
     """
-    x = to_unit(getattr(images, "pixels", images))
-    small = F.adaptive_avg_pool2d(x, side).flatten(1)  # (N, C·side·side)
+    parts = getattr(images, "pixels", images).split(500)
+    small = torch.cat([F.adaptive_avg_pool2d(to_unit(x), side) for x in parts])
+    small = small.flatten(1)  # (N, C·side·side)
     reach = tolerance * small.shape[1] ** 0.5
     groups = torch.arange(len(small))
     for start in range(0, len(small), 500):
@@ -129,3 +130,33 @@ def alike(images: Images | Tensor, tolerance: float = 0.02, side: int = 16) -> T
             if a != b:
                 groups[groups == torch.maximum(a, b)] = torch.minimum(a, b)
     return groups
+
+
+def hold_out(
+    images: Images, groups: Tensor, n: int, *, seed: int = 0
+) -> tuple[Images, Images]:
+    """Return (train, validation) so that no group is in both.
+
+    groups (N,) has a number for each image: copies of one picture (`alike`), or
+    pictures of one scene. Whole groups, drawn by seed, are held out until there are n
+    images, or a few more. Raises ValueError if none would be left to train on.
+    """
+    if groups.shape != (len(images),):
+        raise ValueError(
+            f"groups needs one number for each of {len(images)} images, got shape "
+            f"{tuple(groups.shape)}"
+        )
+    if not 0 < n < len(images):
+        raise ValueError(
+            f"n is from 1 to {len(images) - 1}, a number of images, got {n}"
+        )
+    _, members, sizes = groups.unique(return_inverse=True, return_counts=True)
+    order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed))
+    enough = int((sizes[order].cumsum(0) < n).sum()) + 1  # groups
+    held = torch.isin(members, order[:enough])
+    if held.all():
+        raise ValueError(
+            f"no image is left to train on: {n} images take all {len(sizes)} groups, "
+            f"of which the largest has {int(sizes.max())}"
+        )
+    return images[~held], replace(images[held], split="validation")
