@@ -568,7 +568,8 @@ def test_broken_and_huge_pictures_are_left_out_and_named(tmp_path, capsys):
     assert len(images) + len(load(folder, "test")) == 4
     assert out == (
         "folder own: left out 4 of 8 pictures: bomb.png (over 50 million pixels), "
-        "cut.png (broken), large.png (over 50 million pixels), text.jpg (broken)\n"
+        "cut.png (cut off or damaged), large.png (over 50 million pixels), "
+        "text.jpg (no picture, whatever its name says)\n"
     )
 
 
