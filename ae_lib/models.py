@@ -297,9 +297,10 @@ def _checked(latent_dim: int, image_shape: Shape, multiple: int) -> tuple[int, S
     if shape[1] % multiple or shape[2] % multiple:
         below = [max(1, side // multiple) * multiple for side in shape[1:]]
         above = [math.ceil(side / multiple) * multiple for side in shape[1:]]
+        fit = dict.fromkeys(f"{height}×{width}" for height, width in (below, above))
         raise ValueError(
             f"image height and width must be multiples of {multiple}, got "
             f"{shape[1]}×{shape[2]}; resize, crop or pad the images to "
-            f"{below[0]}×{below[1]} or {above[0]}×{above[1]} (data.load has size=...)"
+            f"{' or '.join(fit)} (data.load has size=...)"
         )
     return latent_dim, shape

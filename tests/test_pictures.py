@@ -1,4 +1,4 @@
-"""A folder of pictures: every file is read or named, copies are found and kept apart."""
+"""A folder of pictures: every file is read or named, copies stay together."""
 
 import os
 
