@@ -193,7 +193,7 @@ class PyramidAutoencoder(Autoencoder):
     torch.Size([2, 32])
     """
 
-    def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 64, 64)):
+    def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
         halvings = max(1, math.ceil(math.log2(max([8, *image_shape[1:]]) / 8)))
         super().__init__(latent_dim, image_shape, multiple=2**halvings)
         channels, height, width = self.image_shape
