@@ -62,7 +62,7 @@ def test_every_orientation_is_turned_upright(folder, turn):
 @pytest.mark.parametrize(
     ("name", "make", "note"),
     [
-        ("a.gif", lambda p: p.quantize(64), "from a palette"),
+        ("a.gif", lambda p: p.quantize(256), "from a palette"),
         ("a.jpg", lambda p: p.convert("CMYK"), "from CMYK"),
         ("a.png", lambda p: p.convert("RGBA"), None),
         ("a.bmp", lambda p: p, None),
