@@ -45,8 +45,8 @@ exercises.check("20.1", split)
 # %% [markdown]
 # ## Exercise 2
 #
-# Four numbers are turns by quarters, four are those of a mirror image. Number 6
-# is the commonest on phones: the file's first row is the right edge, so the
+# Four numbers are turns by quarters, four are those of a mirror image. Number
+# 6 is the commonest on phones: the file's first row is the right edge, so the
 # picture has to be turned clockwise.
 
 
@@ -81,6 +81,8 @@ from ae_lib.metrics import mse, reconstruct
 
 wide = data.load("shapes", limit=600, size=64).pixels[:, :, 10:54]
 framed = F.pad(wide, (0, 0, 10, 10), value=255)  # (600, 3, 64, 64)
+
+# %%
 pca = PCA.fit(framed[:400], 32)
 x_hat = reconstruct(pca, framed[400:])
 whole = mse(framed[400:], x_hat)
@@ -110,6 +112,7 @@ from safetensors.torch import load_file, save_file
 from ae_lib.models import PyramidAutoencoder
 from ae_lib.training import fit
 
+# %%
 images = data.load("shapes", limit=500, size=64)
 train, test = data.hold_out(images, 100)
 torch.manual_seed(0)
