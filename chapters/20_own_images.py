@@ -109,7 +109,7 @@ def plant_others(to):
     whole = (to / "cut.jpg").read_bytes()
     (to / "cut.jpg").write_bytes(whole[: len(whole) // 2])
     (to / "notes.png").write_text("to do: sort the pictures")
-    (to / "phone.heic").write_bytes(whole)
+    (to / "phone.heic").write_bytes(b"\0\0\0\x18ftypheic" + whole)
 
 
 # %%
@@ -210,10 +210,11 @@ rows = {"meant": meant, "usual loop": first, "pictures.read": second}
 gallery(rows, "photographs of scikit-image and scikit-learn")
 
 # %% [markdown]
-# The usual loop lays the astronaut on her side, gives the cat a black frame
-# that was not to be seen, and finishes the rocket in grey; a network will
-# learn all that. The sensor's picture is black for both, since no reader can
-# know that 4,095 was white. But one of them tells you:
+# The usual loop lays the astronaut on her side, cuts 16 bits off at 255, so
+# that moon and coins are white, gives the cat a black frame that was not to be
+# seen, and finishes the rocket in grey. A network will learn all that. The
+# coins are too dark in the last row as well: no reader can know that 4,095 was
+# white. But this one tells you:
 
 # %%
 print(read)
@@ -413,7 +414,7 @@ count = {}
 for size in (32, 64, 128):
     count[size] = [weights(network, size) for network in NETWORKS]
     print(f"{size:3}: {len(images) * 3 * size**2 / 1e6:3.0f} MB of pictures,",
-          "{:9,} weights conv, {:9,} pyramid".format(*count[size]))  # fmt: skip
+          "{:9,} weights conv, {:,} pyramid".format(*count[size]))  # fmt: skip
 
 # %% [markdown]
 # Your pictures as bytes are the smaller part of the memory: a batch in
@@ -494,20 +495,20 @@ wrong = {name: mse(test, x_hat) for name, x_hat in answers.items()}
 plots.compare(test, answers, n=12, source=credit)
 
 # %% [markdown]
-# Both know where it is dark and which colour is where; neither has sharp
-# outlines with so short a code, and by the error PCA is ahead. Was the
-# training too short? **Look** at the two curves of the network: which way do
-# they part?
+# Neither has an outline: a code of 32 numbers is short. PCA has soft blobs of
+# the right colour; the network has lost some colours and shows its grid. By
+# the error PCA is ahead, too. Was the training too short? **Look** at the two
+# curves of the network: which way do they part?
 
 # %%
 base = {name: value for name, value in wrong.items() if name != "network"}
 plots.curves({"network": history}, baselines=base, source=credit)
 
 # %% [markdown]
-# On the pictures it has learned, the network comes down to where PCA is; on
-# those held out it does not, and the gap opens at the end. So more epochs are
-# not the cure (`AE_BUDGET=full` trains 40). A few hundred pictures are enough
-# to learn by heart, and too few to learn from.
+# The training error still falls towards PCA's, the held-out one has all but
+# stopped, and a gap opens. So more epochs are not the cure (`AE_BUDGET=full`
+# trains 40, try it). A few hundred pictures are enough to learn by heart, and
+# too few to learn from.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -567,7 +568,8 @@ plots.line_with_spread(
 # %% [markdown]
 # With 50 pictures PCA overfits badly: it has nearly one direction for each
 # picture. The number of columns does not matter, the curves for 64 and 128 run
-# side by side; what counts is pictures for each direction. Where the two lines
+# side by side (128 has more detail to miss); what counts is pictures for each
+# direction. Where the two lines
 # have nearly met, more pictures will not help *PCA*. Does the network suffer
 # less? A hundred pictures, and half as many steps as above:
 
@@ -772,7 +774,7 @@ claim("safetensors: weights that changed", moved, "~", 0, tol=0)
 #
 # ## What we saw
 #
-# The usual loop [stops at three files and reads five
+# The usual loop [stops at three files, and with the usual remedy reads five
 # wrongly](#What-can-be-wrong-with-a-picture); a reader that keeps a list does
 # neither in silence. [Copies](#Twins) can be found by a program, siblings only
 # by you, and both flatter a test. [Halving to 8×8](#Which-size,-which-network?)
