@@ -120,6 +120,10 @@ model = PyramidAutoencoder(32, images.shape)
 fit(model, train, epochs=4, batch_size=16, verbose=False)
 full = mse(test, reconstruct(model, test))
 
+# %% [markdown]
+# The weights once as they are, and once rounded to 16 bits, which go back into
+# the network for the test.
+
 
 # %%
 def contiguous(state, change):
