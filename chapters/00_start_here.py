@@ -145,6 +145,9 @@ claim(
 # | [15 Denoising](15_denoising.ipynb) | Who removes noise better, a network or a filter? |
 # | [16 Anomaly detection](16_anomalies.ipynb) | Is what reconstructs badly odd? |
 # | [17 Generation](17_generation.ipynb) | What does a decoder say about a code nobody encoded? |
+# | [18 Variants](18_variants.ipynb) | What does one more term in the loss buy? |
+# | [19 Towards today's models](19_todays_models.ipynb) | What is a word of a picture worth, and who guesses what is hidden? |
+# | [20 Your own images](20_own_images.ipynb) | What becomes of a folder of my pictures? |
 #
 # Each chapter asks you to predict before it shows, and ends with exercises.
 # Worked solutions lie in the folder `solutions`, apart from the chapters, so
