@@ -736,7 +736,7 @@ claim("and WebP a third more or worse", webp / ours, ">", 1.3)
 # %%
 from ae_lib.rate import curve
 
-steps = (0.1, 0.2, 0.4, 0.8)
+steps = (0.1, 0.14, 0.2, 0.28, 0.4, 0.57, 0.8)
 lead = {}
 for name, images in {"test images": few, "digits": digits}.items():
     webp = codec(images, "WEBP", quality=10)
