@@ -185,9 +185,9 @@ figure
 
 # %% [markdown]
 # Whoever reports sixteen images reports one of these groups. It will look like
-# a steady curve, because it is the same group each time. **Repair:** average over
-# the epoch, and convert to [0, 1]. It brings no decibels; it tells you how
-# many you have.
+# a steady curve, because it is the same group each time. **Repair:** average
+# over the epoch, and convert to [0, 1]. It brings no decibels; it tells you
+# how many you have.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -279,10 +279,10 @@ half_code = level["PCA-200"] - level["PCA-100"]
 claim("and half a code costs decibels", half_code, ">", 1, unit="dB")
 
 # %% [markdown]
-# A decoder fitted anew makes up for a part of it (exercise 4), and a bias could
-# lift each unit above zero, where a ReLU loses nothing. Whether training finds
-# that is another question. **Repair:** leave the activation out; the code is a
-# linear layer. The later layers keep theirs.
+# A decoder fitted anew makes up for a part of it (exercise 4), and a bias
+# could lift each unit above zero, where a ReLU loses nothing. Whether training
+# finds that is another question. **Repair:** leave the activation out; the
+# code is a linear layer. The later layers keep theirs.
 #
 # ## Weights that begin anew
 #
@@ -347,9 +347,9 @@ claim("with all layers drawn, answers differ more", gain, ">", 3, unit="times")
 # %% [markdown]
 # The signal fades on the way up, by a factor in each of six layers. Repaired,
 # little is left still: Xavier's rule knows no ReLU, and each one takes about
-# half the power. **Repair:** name the third kind, too. Textbooks go further and
-# recommend He's first weights, larger by $\sqrt 2$ or more to make up for the
-# ReLU; they shall have their chance.
+# half the power. **Repair:** name the third kind, too. Textbooks go further
+# and recommend He's first weights, larger by $\sqrt 2$ or more to make up for
+# the ReLU; they shall have their chance.
 #
 # ## Test images as validation, and no shuffling
 #
@@ -578,7 +578,8 @@ class Corrected(nn.Module):
 
 # %% [markdown]
 # Here the matrices stay PCA's and only the two blocks learn: 83,000 weights.
-# **Guess** the first number, before any step, and whether the second is higher.
+# **Guess** the first number, before any step, and whether the second is
+# higher.
 
 
 # %%

@@ -1,11 +1,12 @@
 # %% [markdown]
 # # 08 · The bottleneck, measured
 #
-# The article of chapter 07 makes do with 200 numbers for a photograph of 32×32.
-# From 1000 it sees an "almost perfect" reconstruction, and suspects that such
-# a network under-generalises. How many decibels are "almost perfect"? What
-# does the cheapest rival get from 1000 numbers? And how many *bytes* is a
-# number, beside a JPEG file of the same image? Write down three guesses.
+# The article of chapter 07 makes do with 200 numbers for a photograph of
+# 32×32. From 1000 it sees an "almost perfect" reconstruction, and suspects
+# that such a network under-generalises. How many decibels are "almost
+# perfect"? What does the cheapest rival get from 1000 numbers? And how many
+# *bytes* is a number, beside a JPEG file of the same image? Write down three
+# guesses.
 #
 # **You will be able to**
 #
@@ -217,8 +218,8 @@ slider.observe(lambda c: setattr(screen, "value", strip(c["new"])), "value")
 ipywidgets.VBox([slider, screen])
 
 # %% [markdown]
-# What comes back last are edges and fine texture: chapter 06 measured that detail,
-# not meaning, is what an image costs.
+# What comes back last are edges and fine texture: chapter 06 measured that
+# detail, not meaning, is what an image costs.
 #
 # ## Do 1000 numbers under-generalise?
 #
@@ -242,10 +243,10 @@ claim("1000 numbers of all images: little is", gaps[at[1000]], "<", 0.15)
 # %% [markdown]
 # The gap grows with the code, as the table above shows, and shrinks with the
 # number of images: 1000 components of a few images fit those images, 1000 of
-# fifty thousand fit photographs. A gap says nothing about images of another *kind*, though. So
-# leave something out on purpose. One network of 1000 numbers sees ships (the
-# stand-in's ninth class, in its place), the other sees other classes only, as
-# many images.
+# fifty thousand fit photographs. A gap says nothing about images of another
+# *kind*, though. So leave something out on purpose. One network of 1000
+# numbers sees ships (the stand-in's ninth class, in its place), the other sees
+# other classes only, as many images.
 
 # %%
 HELD, N = 8, pick(quick=1_200, full=40_000)  # the ninth class
@@ -371,12 +372,12 @@ for name, values in missing.items():
     print(f"{name:<16}", *(f"{value:9.2%}" for value in values))
 
 # %% [markdown]
-# With more numbers than pixels the trained network is, after 192 steps, far from
-# a copy: it loses more of the photographs than 1000 numbers do, and all of the
-# noise. Trained longer it comes nearer. Gradient descent finds the large
-# directions first, and the small ones, where most of the noise lives, late.
-# Chapter 11 watches that happen. So neither the length of the code nor a small error tells a copy. The error
-# where there is nothing to know does.
+# With more numbers than pixels the trained network is, after 192 steps, far
+# from a copy: it loses more of the photographs than 1000 numbers do, and all
+# of the noise. Trained longer it comes nearer. Gradient descent finds the
+# large directions first, and the small ones, where most of the noise lives,
+# late. Chapter 11 watches that happen. So neither the length of the code nor a
+# small error tells a copy. The error where there is nothing to know does.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -429,8 +430,9 @@ for name, view in views.items():
 
 # %% [markdown]
 # The pixels hold all that the numbers hold, and of photographs they name far
-# more. So the fall belongs to *this* reader: more in the code harms whoever listens to all of it alike.
-# And training for reconstruction has given it nothing that PCA did not.
+# more. So the fall belongs to *this* reader: more in the code harms whoever
+# listens to all of it alike. And training for reconstruction has given it
+# nothing that PCA did not.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -485,10 +487,11 @@ for step in (0.1, 0.2, 0.4, 0.8, 1.6):
           f"{used:4.0%} of the numbers not 0")  # fmt: skip
 
 # %% [markdown]
-# Were all numbers in use, a doubled step would save each one bit, and cost 6 dB.
-# Here the first doubling saves 0.9 bit per number for 4.6 dB, the last 0.2 for
-# 2.7: by then most numbers are 0 already and cost little. *The step, and not the length of the
-# code, sets the price.* A code of 1000 numbers can be cheaper than one of 200.
+# Were all numbers in use, a doubled step would save each one bit, and cost 6
+# dB. Here the first doubling saves 0.9 bit per number for 4.6 dB, the last 0.2
+# for 2.7: by then most numbers are 0 already and cost little. *The step, and
+# not the length of the code, sets the price.* A code of 1000 numbers can be
+# cheaper than one of 200.
 #
 # Entropy is a promise; a coder keeps it. The one in `ae_lib.coder` writes a
 # stream of bytes for each image, by tables counted on *training* images, and
@@ -517,9 +520,9 @@ claim("that is a twentieth of 1000 float32 numbers, or less",
       written / 4_000, "<", 1 / 20)  # fmt: skip
 
 # %% [markdown]
-# So a number is a tenth of a byte, at this step. Two or three bytes are the price
-# of reading each image alone; the rest of the difference is that tables from
-# training images do not quite fit test images.
+# So a number is a tenth of a byte, at this step. Two or three bytes are the
+# price of reading each image alone; the rest of the difference is that tables
+# from training images do not quite fit test images.
 #
 # ## Against files: honest bytes
 #
@@ -651,11 +654,12 @@ rate_figure(sets["moved"], record + ", moved by (3, 5) pixels")
 # %% [markdown]
 # The network leads PCA everywhere, by up to 0.4 dB where bytes are few and by
 # next to nothing where they are many. Only the codecs cross, near 170 bytes:
-# below, JPEG is ahead, above it WebP. Both lie below PCA, mostly by a decibel or
-# two, and by less near 540 bytes, where 1000 numbers have no more to give. They
-# were made for all pictures, and for larger ones; network and PCA were fitted
-# to photographs of just this kind and size. Now look at two codes of the record:
-# 200 numbers with a fine step, 1000 with a coarse one. **Which is cheaper?**
+# below, JPEG is ahead, above it WebP. Both lie below PCA, mostly by a decibel
+# or two, and by less near 540 bytes, where 1000 numbers have no more to give.
+# They were made for all pictures, and for larger ones; network and PCA were
+# fitted to photographs of just this kind and size. Now look at two codes of
+# the record: 200 numbers with a fine step, 1000 with a coarse one. **Which is
+# cheaper?**
 
 # %%
 moved, point = sets["moved"], {}
@@ -833,8 +837,8 @@ claim("in about half the bytes of the pixels", exact["bytes"] / pixels,
 # not yet. What has passed is remembered in the folder of this notebook, until
 # you call `exercises.reset()`.
 #
-# 1. **Only what stands above the water.** In theory a normal number of variance
-#    $v$ that may be wrong by $D$ (squared, on average) costs
+# 1. **Only what stands above the water.** In theory a normal number of
+#    variance $v$ that may be wrong by $D$ (squared, on average) costs
 #    $\frac12\log_2(v/D)$ bits. One with $v \le D$ costs nothing: it is left
 #    out, which is wrong by $v$. Write `under_water(variances, level, values)`:
 #    the bytes of an image, and its MSE, if all numbers get the same $D$, the
@@ -844,7 +848,7 @@ claim("in about half the bytes of the pixels", exact["bytes"] / pixels,
 # %% tags=["exercise"]
 # Exercise 08.1
 def under_water(variances, level, values):
-    """Return (bytes of an image, MSE) of a code in which each number gets level.
+    """Return (bytes of an image, MSE) if each number may err by level.
 
     variances (D,) are those of PCA's numbers; values is C·H·W, the number of
     values of an image. What PCA leaves out does not count here.

@@ -117,9 +117,9 @@ def pairs(a, b, names, source):
 pairs(usual, faster, ["rate 0.003", "rate 0.004"], images.source)
 
 # %% [markdown]
-# Four lines of six fall, and the cloud is less than half as tall as the column.
-# Most of the scatter is *shared*: a seed that is unlucky with one rate is
-# unlucky with the other, and in the difference its bad luck cancels. So run
+# Four lines of six fall, and the cloud is less than half as tall as the
+# column. Most of the scatter is *shared*: a seed that is unlucky with one rate
+# is unlucky with the other, and in the difference its bad luck cancels. So run
 # both arms with the same seeds, and look at differences.
 #
 # How many seeds would it take until a difference of 1 % is twice its standard
@@ -132,10 +132,10 @@ difference = faster - usual  # (6,)
 error = difference.std() / len(difference) ** 0.5
 percent = 100 / usual.mean()
 spans = [v.max() - v.min() for v in (usual, difference)]
-print(f"{(difference < 0).sum()} of {len(difference)} fall; from lowest to highest "
-      f"{spans[0]:.4f} in a column, {spans[1]:.4f} in the cloud")  # fmt: skip
-print(f"difference {difference.mean() * percent:+.1f} % ± {error * percent:.1f} % "
-      "(standard error)")  # fmt: skip
+print(f"{(difference < 0).sum()} of {len(difference)} fall; height of a "
+      f"column {spans[0]:.4f}, of the cloud {spans[1]:.4f}")  # fmt: skip
+share, off = percent * difference.mean(), percent * error
+print(f"difference {share:+.1f} % ± {off:.1f} % (standard error)")
 delta = 0.01 * usual.mean()
 unpaired = (usual.var() + faster.var()) * (2 / delta) ** 2
 paired = difference.var() * (2 / delta) ** 2
@@ -191,11 +191,11 @@ print(f"mean image: {(validation.unit() - mean).square().mean():.4f}")
 # %% [markdown]
 # With batches of 32 the higher rate changes little. With batches of 256 it is
 # ruin. But here the batch size also dials the number of *steps*: 48 and 6, and
-# after six, even the lower rate is just below the mean image. (At as many steps
-# large batches rather bear higher rates: Goyal et al., below.) Whatever the
-# cause, the effect of one dial *depends on the other*; statisticians call that
-# an interaction. So a rate that was found at one batch size is no verdict on
-# another, and "batch size 256 is worse" compares nothing unless each size
+# after six, even the lower rate is just below the mean image. (At as many
+# steps large batches rather bear higher rates: Goyal et al., below.) Whatever
+# the cause, the effect of one dial *depends on the other*; statisticians call
+# that an interaction. So a rate that was found at one batch size is no verdict
+# on another, and "batch size 256 is worse" compares nothing unless each size
 # has the rate that suits it.
 
 
@@ -217,9 +217,9 @@ claim("batches of 256: it is ruin", raised(256), ">", 1.5)
 #
 # Optuna draws the first ten settings at random and learns from what they gave
 # only afterwards; the ten of this page are a *random search*. `ae_lib.search`
-# gives it three dials: the rate (as a factor on the usual one), the batch size,
-# and the optimizer. Each trial trains one network for one epoch. **Guess:**
-# will ten trials tell which dial decides?
+# gives it three dials: the rate (as a factor on the usual one), the batch
+# size, and the optimizer. Each trial trains one network for one epoch.
+# **Guess:** will ten trials tell which dial decides?
 
 # %%
 import tempfile
@@ -242,10 +242,10 @@ study = search(
 # %% [markdown]
 # They do not: from row to row several dials turn at once. Trials 0 and 4 come
 # nearest to a pair, with nearly the same rate, and there the smaller batches
-# have half the error. But the list has a winner. Before you believe in it: it was chosen *because* its
-# number was low, so a part of that number may be luck. Ask the first three
-# again, with three seeds that had no part in the choice. **Guess** which of
-# the three places will stand.
+# have half the error. But the list has a winner. Before you believe in it: it
+# was chosen *because* its number was low, so a part of that number may be
+# luck. Ask the first three again, with three seeds that had no part in the
+# choice. **Guess** which of the three places will stand.
 
 # %%
 from optuna.trial import FixedTrial
@@ -280,7 +280,8 @@ for trial, fresh in zip(podium, again):
 # "found" an order. This time the fresh means are no worse than the search's
 # numbers, so there was no luck in those; you know that only because you asked.
 # (The validation images are those of the choice. Luck with *them* would not
-# show.) Report a winner's fresh runs, never the number that made it the winner.
+# show.) Report a winner's fresh runs, never the number that made it the
+# winner.
 #
 # And the search found what *we asked for*. All trials have one epoch, so small
 # batches have more steps. Had we asked for the lowest
@@ -464,12 +465,13 @@ for name, values in seconds.items():
 print(f"ratio {seconds['loop'].mean() / seconds['fit'].mean():.1f}")
 
 # %% [markdown]
-# What makes the difference: images that lie in memory as one tensor, so that no
-# picture is opened, converted and copied per step; numbers in bfloat16 where
-# the processor has instructions for them; the memory layout `channels_last`,
-# in which the channels of a pixel lie side by side; one pass of Adam over all
-# weights. Bfloat16, with its three digits, changes each result by more than
-# rounding in float32 does. That the error stays is to be shown, not said:
+# What makes the difference: images that lie in memory as one tensor, so that
+# no picture is opened, converted and copied per step; numbers in bfloat16
+# where the processor has instructions for them; the memory layout
+# `channels_last`, in which the channels of a pixel lie side by side; one pass
+# of Adam over all weights. Bfloat16, with its three digits, changes each
+# result by more than rounding in float32 does. That the error stays is to be
+# shown, not said:
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -508,9 +510,10 @@ claim("equal steps, equal error", same, "~", 1, tol=0.1)
 #    which of the two carries a seed's luck.
 # 3. **Two batches of one.** Write a function that computes the gradient of the
 #    mean squared error on a batch of 64 in two halves and adds them up as two
-#    processes do, with `model.eval()`. For which sizes of the halves does the mean of the two
-#    gradients *fail*, and what must be done instead? You have succeeded when
-#    halves of 40 and 24 give the gradient of the whole to six digits.
+#    processes do, with `model.eval()`. For which sizes of the halves does the
+#    mean of the two gradients *fail*, and what must be done instead? You have
+#    succeeded when halves of 40 and 24 give the gradient of the whole to six
+#    digits.
 #
 # Solutions: [solutions/09_scaling.ipynb](solutions/09_scaling.ipynb).
 #

@@ -25,7 +25,7 @@ from ae_lib import claim, data, pick, plots
 # %% tags=["exercise"]
 # Exercise 08.1
 def under_water(variances, level, values):
-    """Return (bytes of an image, MSE) of a code in which each number gets level.
+    """Return (bytes of an image, MSE) if each number may err by level.
 
     variances (D,) are those of PCA's numbers; values is C·H·W, the number of
     values of an image. What PCA leaves out does not count here.
@@ -124,8 +124,8 @@ for step in (0.2, 0.4, 0.8):
 
 # %% [markdown]
 # The theory wants fewer: it may write many images at once, and need not round
-# one number at a time. (A perceptual loss would change the answer: JPEG has a step for each
-# frequency because the eye has.)
+# one number at a time. (A perceptual loss would change the answer: JPEG has a
+# step for each frequency because the eye has.)
 #
 # ## Exercise 4
 #
