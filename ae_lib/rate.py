@@ -15,7 +15,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,18 +141,37 @@ def payload(file: bytes) -> int:
     return len(file) - 2 - (at + 2 + int.from_bytes(file[at + 2 : at + 4], "big"))
 
 
+def hull(pairs: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the lower convex hull of (bytes, MSE), from the fewest bytes on.
+
+    Two settings that share out the images reach, on average, each point of the line
+    between theirs; a setting above such a line is never the best one. Those without
+    loss are left out.
+
+    >>> hull([(10, 0.4), (40, 0.1), (30, 0.3), (20, 0.2), (50, 0.1), (99, 0.0)])
+    [(10, 0.4), (20, 0.2), (40, 0.1)]
+    """
+
+    def slope(a: tuple[float, float], b: tuple[float, float]) -> float:
+        return (b[1] - a[1]) / (b[0] - a[0])
+
+    kept: list[tuple[float, float]] = []
+    for point in sorted(pair for pair in pairs if pair[1] > 1e-6):
+        if kept and point[1] >= kept[-1][1]:
+            continue  # more bytes, and no less error
+        while len(kept) > 1 and slope(kept[-1], point) <= slope(*kept[-2:]):
+            kept.pop()
+        kept.append(point)
+    return kept
+
+
 def quality(points: Sequence[dict], cost: float) -> float:
     """Return the PSNR in dB at so many bytes; NaN where no point is so cheap or dear.
 
-    `points` are those of `curve` or `codec`. Only those count that no cheaper one
-    beats, and none without loss; between them logarithms are interpolated.
+    `points` are those of `curve` or `codec`; what counts is their `hull`.
     """
-    best: list[tuple[float, float]] = []
-    for size, error in sorted((point["bytes"], point["mse"]) for point in points):
-        if error > 1e-6 and (not best or error < best[-1][1]):
-            best.append((size, error))
-    costs, errors = np.log10(np.array(best)).T
-    return float(-10 * np.interp(np.log10(cost), costs, errors, np.nan, np.nan))
+    costs, errors = zip(*hull((p["bytes"], p["mse"]) for p in points), strict=True)
+    return float(-10 * np.log10(np.interp(cost, costs, errors, np.nan, np.nan)))
 
 
 # ------------------------------------------------------------- the record

@@ -54,8 +54,9 @@ print(train, *level.items(), sep="\n")
 #
 # The network is `ArticleAutoencoder`: six 3×3 convolutions down to 64×8×8, a
 # code of 200 numbers **with a ReLU on it**, and six transposed convolutions
-# back. The article draws the first weights by Xavier's rule. Read closely
-# which layers get them.
+# back. The article draws the first weights by Xavier's rule: just so large
+# that a layer without a ReLU keeps the scale of its signal. Read closely which
+# layers get them.
 
 # %%
 from torch import nn
@@ -183,10 +184,10 @@ axes.legend()
 figure
 
 # %% [markdown]
-# Whoever reports sixteen images reports one of these bars. It will look like a
-# steady curve, because it is the same bar each time. **Repair:** average over
-# the epoch, and convert to [0, 1]. It brings no decibels; it tells you how
-# many you have.
+# Whoever reports sixteen images reports one of these groups. It will look like
+# a steady curve, because it is the same group each time. **Repair:** average
+# over the epoch, and convert to [0, 1]. It brings no decibels; it tells you
+# how many you have.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -258,10 +259,10 @@ active = (z != 0).float().mean().item()
 print(f"dead: {dead} of 200; active in an image: {active:.0%}")
 
 # %% [markdown]
-# And the living ones can only say "how much", never "how much less". What that
-# costs shows best without any training: take the code of PCA, which is signed,
-# and put a ReLU on it. A pair of units, one for each sign, can carry what one
-# signed unit carries: 200 units with ReLU hold 100 signed numbers that way.
+# And a living one says nothing below zero. What that costs shows best without
+# any training: take the code of PCA, which is signed, put a ReLU on it, and
+# leave the decoder as it is. A pair of units, one for each sign, can carry
+# what one signed unit carries: 200 units hold 100 signed numbers that way.
 
 # %%
 z_pca = pca.encode(x_val)  # (N, 200)
@@ -272,15 +273,16 @@ print(f"PCA-100 {level['PCA-100']:.1f} dB, PCA-10 {level['PCA-10']:.1f}")
 # %%
 # NBVAL_CHECK_OUTPUT
 claim("a fair part of the code is dead", dead, ">=", 15, unit="units")
-claim(
-    "PCA-200 with a ReLU is worse than PCA-10", cut - level["PCA-10"], "<", 0
-)
+lost = level["PCA-200"] - cut
+claim("a ReLU on PCA's code costs decibels", lost, ">", 1, unit="dB")
 half_code = level["PCA-200"] - level["PCA-100"]
 claim("and half a code costs decibels", half_code, ">", 1, unit="dB")
 
 # %% [markdown]
-# **Repair:** leave the activation out; the code is a linear layer. The later
-# layers keep theirs.
+# A decoder fitted anew makes up for a part of it (exercise 4), and a bias
+# could lift each unit above zero, where a ReLU loses nothing. Whether training
+# finds that is another question. **Repair:** leave the activation out; the
+# code is a linear layer. The later layers keep theirs.
 #
 # ## Weights that begin anew
 #
@@ -343,12 +345,13 @@ gain = first["for all layers"] / first["as published"]
 claim("with all layers drawn, answers differ more", gain, ">", 3, unit="times")
 
 # %% [markdown]
-# The signal fades on the way up, by a factor in each of six layers.
-# **Repair:** name the third kind, too. Textbooks go further and recommend He's
-# first weights for networks with ReLU, larger by $\sqrt 2$ or more; they shall
-# have their chance.
+# The signal fades on the way up, by a factor in each of six layers. Repaired,
+# little is left still: Xavier's rule knows no ReLU, and each one takes about
+# half the power. **Repair:** name the third kind, too. Textbooks go further
+# and recommend He's first weights, larger by $\sqrt 2$ or more to make up for
+# the ReLU; they shall have their chance.
 #
-# ## Test images as validation, and no shuffling: nothing
+# ## Test images as validation, and no shuffling
 #
 # Two more. The article validates on the test split. As far as one can see it
 # decided nothing by it, so the number is not flattered; but nothing unseen is
@@ -369,14 +372,15 @@ claim("held-out and test images tell the same", ratio, "~", 1, tol=0.15)
 # already, so no batch is all ships (chapter 05 tries orders that are not
 # mixed). **Repair** both.
 #
-# ## How many decibels? Hardly any
+# ## How many decibels?
 #
-# Now all that can change the weights, each alone, three together, and two
-# pieces of common advice: He's first weights for every layer, and pixels in
-# [0, 1] in place of [−1, 1]. `ae_lib.article.train` is the program of this
-# page with a switch for each; a test of the course holds the two equal.
-# **Put them in order** before you run the cell, and say how much all three
-# bring.
+# The tenth defect is that all rests on *one run*. Now with more: all that can
+# change the weights, each alone, three together, and two pieces of common
+# advice: He's first weights for every layer, and pixels in [0, 1] in place of
+# [−1, 1]. `ae_lib.article.train` is the program of this page with a switch for
+# each; a test of the course holds the two equal. **Put them in order** before
+# you run the cell, and say how much all three bring, *in these few steps*: 64,
+# where the article takes 7,800.
 
 # %%
 from ae_lib import article
@@ -391,26 +395,28 @@ for name, variant in VARIANTS.items():
 db = {name: torch.tensor(e) for name, e in errors.items()}  # (seeds, EPOCHS)
 
 # %% [markdown]
-# Bars are means of the gain over the published program, dots are seeds. Two
-# are few (the budget `full` has five), so take the yardstick from all variants
-# together: how far apart do two seeds of one variant typically end? A gain
-# within that is none.
+# A dot is the gain over the published program *with the same seed*, a bar the
+# mean. Two seeds are few (the budget `full` has five), so take the yardstick
+# from the four repairs together: how far do gains scatter within one, and so
+# what is the standard error of a mean? Within twice that, say "cannot tell".
 
 # %%
-published = db["as published"][:, -1].mean()
+published = db["as published"][:, -1]  # (seeds,)
 gains = {
     name.replace(" in ", " "): (e[:, -1] - published).tolist()
     for name, e in db.items()
+    if name != "as published"
 }
-within = [e[:, -1].std() for e in db.values()]
-luck = torch.stack(within).square().mean().sqrt() * 2**0.5
-print(f"two seeds typically end {luck:.2f} dB apart")
+four = torch.tensor(list(gains.values())[:4])  # (repairs, seeds)
+luck = (four.var(dim=1).mean() / len(seeds)).sqrt()
+print(f"standard error of a repair's mean gain: {luck:.2f} dB")
 plots.bars(gains, "gain over the published, dB", source=credit)
 
 # %% [markdown]
-# The two pieces of advice *cost* decibels. Each repair alone is within luck or
-# close to it; all three together bring something on photographs, and nothing
-# on the stand-in. After each epoch, and beside the rivals:
+# The two pieces of advice *cost* decibels. Of each repair alone, two seeds
+# cannot tell whether it brings anything, or just so; all three together bring
+# something on photographs, and nothing on the stand-in. After each epoch, and
+# beside the rivals:
 
 # %%
 for name, e in db.items():
@@ -457,7 +463,7 @@ for name in ("as published", "all three repairs"):
     print(f"{name}: PCA with {components(mean[name])} of 200 components")
 
 # %% [markdown]
-# ## A head start, or a lasting gain? Half a decibel that stays
+# ## A head start, or a lasting gain?
 #
 # The record has runs of 300 steps where ours have 64, on 6,400 images.
 # **Guess:** does the gap between published and repaired widen, stay, or close?
@@ -479,12 +485,17 @@ figure.axes[0].set_xticks([1, 2, 3])
 figure
 
 # %% [markdown]
-# The gap stays. Half a decibel is not much, but it is no mere head start. With
+# It widens in these three epochs, to half a decibel; two seeds and 300 steps
+# cannot say where it ends. The article takes 7,800, and a ReLU on the code may
+# cost more when the code, and no longer the training, is the limit. With
 # [0, 1] the program stays behind by more than that, in the other direction.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 ends = {name: [c[-1] for c in cs] for name, cs in longer.items()}
+both = torch.tensor([longer[n] for n in ("all three repairs", "as published")])
+gaps = (both[0] - both[1]).mean(dim=0)  # (3,)
+claim("recorded: the gap widens", gaps[2] - gaps[0], ">", 0.2, unit="dB")
 gain = min(ends["all three repairs"]) - max(ends["as published"])
 range_cost = min(ends["as published"]) - max(ends["pixels in [0, 1]"])
 below = psnr(record["data"]["pca_mse"][-1]) - max(ends["all three repairs"])
@@ -566,9 +577,9 @@ class Corrected(nn.Module):
 
 
 # %% [markdown]
-# Here the matrices stay PCA's and only the two blocks learn: 83,000 weights,
-# so that 2,000 images are enough not to overfit. **Guess** the first number,
-# before any step, and whether the second is higher.
+# Here the matrices stay PCA's and only the two blocks learn: 83,000 weights.
+# **Guess** the first number, before any step, and whether the second is
+# higher.
 
 
 # %%
@@ -594,8 +605,6 @@ start = max(abs(b - level["PCA-200"]) for b in begun)
 claim("untrained it is PCA-200", start, "<", 0.01, unit="dB")
 more = min(learned) - level["PCA-200"]
 claim("two epochs later it is above", more, ">", 0.03, unit="dB")
-ratio = more / (max(learned) - min(learned))
-claim("by more than its seeds differ", ratio, ">", 1, unit="spreads")
 
 # %% [markdown]
 # A tenth of a decibel or two, from a start that the published program does not
@@ -651,8 +660,8 @@ plots.bars(above, "PSNR above PCA-200, dB", source=source)
 # Five epochs of the article's network end more than 4 dB below PCA, chapter
 # 05's recipe just below it, and what starts as PCA above, after two epochs and
 # in less time than the article's five. The record fed the article's network
-# [0, 1], which cost it a decibel or two on this page; that much more, and it
-# would still lie below the line.
+# [0, 1], which cost it more than two decibels in the 64 steps of this page;
+# that much more, and it would still lie below the line.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -677,9 +686,10 @@ claim("what starts as PCA passes it", min(residual), ">", 0.4, unit="dB")
 # | test split as validation | the same error | none |
 # | one run | dots, and how far seeds differ | none; it says which gains are real |
 #
-# [Three repairs together](#A-head-start,-or-a-lasting-gain?-Half-a-decibel-that-stays)
-# are worth half a decibel on photographs, and two pieces of common advice cost
-# more than that. What pays is [another
+# How many decibels, all together? [Three
+# repairs](#A-head-start,-or-a-lasting-gain?) are worth half a decibel on
+# photographs in the first 300 steps, the seven others none, and two pieces of
+# common advice cost more than that. What pays is [another
 # network](#What-really-pays:-another-network,-another-recipe) and, most of
 # all, [a start where PCA ends](#Start-where-PCA-ends). Make the repairs all
 # the same: most of them are what lets you see how little they bring.
@@ -754,14 +764,17 @@ exercises.progress("07")
 #    How many decibels does each leave, with the best linear decoder? You have
 #    succeeded when the pair has the error of PCA-100, and you can say why.
 # 5. **Only the mean.** Give the program images minus the mean image in place
-#    of [−1, 1], and compare two epochs with three seeds. You have succeeded
-#    when you can say whether it is the mean or the scale that [0, 1] lacks.
+#    of [−1, 1], and compare one epoch with three seeds, pair by pair. You have
+#    succeeded when you can say what of the gain is the mean's, what the
+#    scale's, and what three seeds cannot tell.
 #
 # Solutions:
 # [solutions/07_repair.ipynb](solutions/07_repair.ipynb).
 #
 # ## Further reading
 #
+# - The article: *Convolutional autoencoders: a practical guide for deep
+#   learning image applications*. Read it beside this page.
 # - X. Glorot, Y. Bengio, [Understanding the difficulty of training deep
 #   feedforward neural
 #   networks](https://proceedings.mlr.press/v9/glorot10a.html), AISTATS 2010.

@@ -7,7 +7,7 @@ import torch
 from ae_lib import coder, rate, results
 from tests.written import written
 
-DEFINED = ["by_size", "quantise", "entropy", "frontier", "quality", "cost_of"]
+DEFINED = ["by_size", "quantise", "entropy", "slope", "frontier", "quality", "cost_of"]
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,10 @@ def test_the_page_rounds_as_the_library_does(page, codes):
 def test_the_page_reads_a_curve_as_the_library_does(page, cost):
     points = [{"bytes": b, "mse": 1 / b} for b in (20, 30, 80, 200)]
     points.append({"bytes": 60, "mse": 1.0})  # a cheaper point beats it
+    points.append({"bytes": 50, "mse": 1 / 35})  # and a mixture beats this one
+    points.append({"bytes": 900, "mse": 0.0})  # without loss
     pairs = [(point["bytes"], point["mse"]) for point in points]
+    assert page["frontier"](pairs) == rate.hull(pairs) == pairs[:4]
     ours = page["quality"](pairs, cost)
     assert ours == pytest.approx(rate.quality(points, cost), nan_ok=True)
     assert np.isnan(ours) == (not 20 <= cost <= 200)
@@ -54,11 +57,12 @@ def test_one_bit_more_for_half_the_step(page, codes):
 
 
 def test_a_frontier_is_read_between_its_points(page):
-    pairs = [(100, 0.001), (10, 0.1), (50, 0.2), (1000, 0.00001), (20, 0.1)]
+    pairs = [(100, 0.001), (10, 0.1), (50, 0.2), (1000, 0.00001), (90, 0.05)]
     assert page["frontier"](pairs) == [(10, 0.1), (100, 0.001), (1000, 0.00001)]
     assert page["quality"](pairs, 10) == pytest.approx(10)
-    assert page["quality"](pairs, 1000**0.5) == pytest.approx(20)
-    assert page["cost_of"](pairs, 20) == pytest.approx(1000**0.5)
+    assert page["quality"](pairs, 55) == pytest.approx(-10 * np.log10(0.0505))
+    assert page["cost_of"](pairs, -10 * np.log10(0.0505)) == pytest.approx(55)
+    assert page["cost_of"](pairs, 30) == pytest.approx(100)
 
 
 def test_sizes_come_in_order_whatever_the_order_of_the_rows(page):

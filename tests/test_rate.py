@@ -145,6 +145,36 @@ def test_the_scale_of_a_code_does_not_matter(images):
     assert stretched["mse"] == pytest.approx(plain["mse"], rel=0.02)
 
 
+def test_a_hull_keeps_what_no_mixture_beats():
+    dented = [(10, 0.4), (30, 0.29), (50, 0.2), (20, 0.1), (60, 0.05), (40, 0.4)]
+    assert rate.hull(dented) == [(10, 0.4), (20, 0.1), (60, 0.05)]
+    assert rate.hull([(5, 0.1), (5, 0.3), (5, 0.1)]) == [(5, 0.1)]
+    assert rate.hull([(1, 0.3), (2, 0.2), (3, 0.1)]) == [(1, 0.3), (3, 0.1)]
+    assert rate.hull([(1, 0.3), (9, 0.0)]) == [(1, 0.3)]  # without loss: another game
+
+
+PAIRS = st.tuples(st.integers(1, 900), st.integers(1, 900).map(lambda e: e / 1_000))
+
+
+@given(st.lists(PAIRS, min_size=1, max_size=30), st.floats(0, 1))
+def test_no_setting_and_no_mixture_is_better_than_the_hull(pairs, share):
+    points = [{"bytes": cost, "mse": error} for cost, error in pairs]
+    kept = rate.hull(pairs)
+    assert set(kept) <= set(pairs)
+    for a in pairs:
+        for b in pairs[:5]:
+            cost, error = share * np.array(a) + (1 - share) * np.array(b)
+            cost = np.clip(cost, kept[0][0], kept[-1][0])  # more gains nothing
+            assert rate.quality(points, cost) >= -10 * np.log10(error) - 1e-6
+
+
+def test_between_two_settings_the_images_are_shared_out():
+    points = [{"bytes": 10, "mse": 0.1}, {"bytes": 30, "mse": 0.01}]
+    assert rate.quality(points, 20) == pytest.approx(-10 * np.log10(0.055))
+    assert rate.quality(points, 30) == pytest.approx(20)
+    assert np.isnan([rate.quality(points, cost) for cost in (9, 31)]).all()
+
+
 # ----------------------------------------------------------------------------- codecs
 
 SETTINGS = [("JPEG", {"quality": 50}), ("JPEG", {"quality": 90, "subsampling": 0})]

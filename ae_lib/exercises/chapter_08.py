@@ -1,53 +1,71 @@
-"""The checks of chapter 08: an error in components of PCA, and what a value costs."""
+"""The checks of chapter 08: what theory asks for a code, and what a value costs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from ae_lib.exercises.judge import Wrong, compare, expect, hint, number
+from ae_lib.exercises.judge import compare, expect, hint, number, same, sequence
 
 
-@hint("2 for variances of 6, 3, 2 and 1 with 12 pixels, if the error is 0.25")
-def check_1(components_for: Callable[[Tensor, float, int], int]) -> str:
-    """Hold components_for(variances, error, pixels) to the smallest k that will do."""
+@hint("(0.375, 0.5) for variances of 16, 4 and 0.5, a level of 1, and 5 values")
+def check_1(under_water: Callable[[Tensor, float, int], tuple]) -> str:
+    """Hold under_water(variances, level, values) to the bytes and MSE of theory."""
     random = torch.Generator().manual_seed(0)
-    long = torch.rand(200, generator=random).sort(descending=True).values ** 3
-    cases = [(long.double(), 300), (torch.tensor([6.0, 3.0, 2.0, 1.0]), 12)]
-    for variances, pixels in cases:
-        sums = [variances[k:].sum().item() / pixels for k in range(len(variances) + 1)]
-        # Between two of the errors: rounding must not decide. And above all of them.
-        errors = [(a + b) / 2 for a, b in zip(sums, sums[1:], strict=False)]
-        for error in (errors[len(errors) // 2], errors[0], errors[-1], 2 * sums[0]):
-            right = next(k for k, left in enumerate(sums) if left <= error)
-            _hold(components_for(variances.clone(), error, pixels), right, variances,
-                  error, pixels)  # fmt: skip
-    return "now an error of any network has a second unit: components"
+    v = 9 * torch.rand(40, generator=random, dtype=torch.double).sort().values.flip(0)
+    v, level, values = v**2, 12.0, 70
+    above, below = v[v > level], v[v <= level]
+    bits, error = (above / level).log2().sum() / 2, v.clamp(max=level).sum()
+    size, mse = _pair(under_water(v.clone(), level, values))
+    mistakes = {
+        "bytes come first, then the MSE; you have it the other way round": error
+        / values,
+        "these are bits; a byte has 8": bits,
+        "the logarithm is halved: a variance is a square": bits / 4,
+        "a logarithm is halved, and a byte has 8 bits": bits * 2,
+        "bits have the logarithm to base 2, log2": bits / 8 * math.log(2),
+        "a number below the level costs nothing, and pays nothing back": (v / level)
+        .log2()
+        .sum()
+        / 16,
+        "the variance is divided by the level, not the level by it": -bits / 8,
+        "add the numbers up; an image has all of them": bits / 8 / len(v),
+        "of theory, and without 1 +: a number at the level costs nothing": (
+            1 + v / level
+        )
+        .log2()
+        .sum()
+        / 16,
+    }
+    compare(size, bits / 8, mistakes, "the bytes of an image are off")
+    mistakes = {
+        "a number below the level errs by its variance, not by the level": level
+        * len(v),
+        "a number above the level errs, too: by the level": below.sum(),
+        "a number below the level errs, too: by its variance": level * len(above),
+        "a number errs by what is under water; that is what stands out of it": (
+            v.sum() - error
+        ),
+        "a number above the level is kept, and errs by the level": v.sum(),
+    }
+    mistakes = {text: wrong / values for text, wrong in mistakes.items()}
+    mistakes["the MSE is a mean: divide by the values of an image"] = error
+    mistakes["divide by the values of an image, not by its numbers"] = error / len(v)
+    compare(mse, error / values, mistakes, "the MSE is off")
+    few = torch.tensor([4.0, 1.0, 0.0])
+    for level, right in ((1.0, (0.125, 0.2)), (9.0, (0.0, 0.5))):
+        got = _pair(under_water(few.clone(), level, 10))
+        text = f"for variances of 4, 1 and 0 and a level of {level:g} expected "
+        expect(same(got, right), f"{text}{right}, got ({got[0]:.4g}, {got[1]:.4g})")
+    return "lower the water and more numbers stand out of it; their length sets nothing"
 
 
-def _hold(got: object, right: int, variances: Tensor, error: float, pixels: int):
-    got = number(got, "the answer")
-    expect(got == int(got), f"expected a whole number, got {got}")
-    if got == right:
-        return
-    tails = [variances[k:].sum().item() for k in range(len(variances) + 1)]
-    heads = [variances[:k].sum().item() for k in range(len(variances) + 1)]
-    where = f"with {len(variances)} variances, {pixels} pixels and an error of "
-    where += f"{error:.3g} you say {int(got)}: "
-    expect(got >= 0, where + "a number of components is not negative")
-    undivided = next(k for k, left in enumerate(tails) if left <= error)
-    if got == undivided and abs(undivided - right) > 1:
-        raise Wrong(where + "divide by the pixels; the variances are those of sums")
-    kept = next((k for k, s in enumerate(heads) if s / pixels > error), None)
-    if got == kept and abs(kept - right) > 1:
-        raise Wrong(where + "what is kept is no error; sum up what is left out")
-    if got == right + 1:
-        raise Wrong(where + "one component less will do")
-    if got == right - 1:
-        raise Wrong(where + "that leaves a larger error than allowed; one more")
-    raise Wrong(where + f"the smallest that will do is {right}")
+def _pair(answer: object) -> tuple[float, float]:
+    size, mse = sequence(answer, 2, "the answer")
+    return number(size, "the bytes"), number(mse, "the MSE")
 
 
 @hint("1.5 for shares of 1/2, 1/4 and 1/4, and 1.585 if the tables say 1/3 each")

@@ -18,28 +18,29 @@ from ae_lib import claim, data, pick, plots
 # %% [markdown]
 # ## Exercise 1
 #
-# Sum the variances from the end: what is left out by $k$ components is the
-# tail that begins at $k$. The tails fall, so counting those that are too large
-# gives the first that is not.
+# The water covers what is smaller than it: a number errs by its variance or by
+# the level, whichever is less, and what stands out of the water is paid for.
 
 
 # %% tags=["exercise"]
 # Exercise 08.1
-def components_for(variances, error, pixels):
-    """Return the smallest k, a whole number, with an error of at most `error`.
+def under_water(variances, level, values):
+    """Return (bytes of an image, MSE) if each number may err by level.
 
-    variances (D,) are those of all components, largest first.
+    variances (D,) are those of PCA's numbers; values is C·H·W, the number of
+    values of an image. What PCA leaves out does not count here.
     """
     # --- solution
-    tails = variances.flip(0).cumsum(0).flip(0) / pixels  # left out by k
-    return int((tails > error).sum())
+    above = variances[variances > level]
+    bits = (above / level).log2().sum() / 2
+    return bits / 8, variances.clamp(max=level).sum() / values
     # --- end
 
 
 # %%
 from ae_lib import exercises
 
-exercises.check("08.1", components_for)
+exercises.check("08.1", under_water)
 
 # %% [markdown]
 # ## Exercise 2
@@ -111,8 +112,20 @@ better = at_100["one step"] - at_100["by deviation"]
 claim("at 100 bytes one step for all is better", better, ">", 1, unit="dB")
 
 # %% [markdown]
-# (A perceptual loss would change the answer: JPEG has a step for each
-# frequency because the eye has.)
+# What does the theory of exercise 1 say of the same code? Rounding to a step
+# $\Delta$ errs by $\Delta^2/12$, which is the level.
+
+# %%
+for step in (0.2, 0.4, 0.8):
+    level = step**2 / 12
+    theory = under_water(seen.var(dim=0), level, x[0].numel())[0]
+    size, db = measure(step * torch.ones(500))
+    print(f"step {step}: {size:.0f} bytes, theory {theory:.0f}")
+
+# %% [markdown]
+# The theory wants fewer: it may write many images at once, and need not round
+# one number at a time. (A perceptual loss would change the answer: JPEG has a
+# step for each frequency because the eye has.)
 #
 # ## Exercise 4
 #

@@ -78,7 +78,7 @@ exercises.check("09.2", winner_report)
 
 # %%
 random = torch.Generator().manual_seed(0)
-mean, deviation = 0.040, 0.0013
+mean, deviation = 0.040, 0.0030
 errors = mean + deviation * torch.randn(1_000, 20, generator=random)
 best = errors.min(dim=1).values  # (1000,)
 second = mean + deviation * torch.randn(1_000, generator=random)
@@ -144,14 +144,15 @@ for name, errors in arms.items():
     print(f"{name:18} deviation of the differences {spread[name]:.5f}")
 
 # %% [markdown]
-# What a seed carries is mostly its first weights or mostly its order,
-# depending on the network and on how short the run is; look at the two lower
-# lines. Pairing both is never wrong, and it is free.
+# In a run this short a seed's luck is mostly that of its first weights: with
+# those in common the differences scatter a few times less than with the order
+# in common. Pairing both is free.
 
 # %%
 # NBVAL_CHECK_OUTPUT
 both, order, weights = spread.values()
-claim("pairing both beats the weaker half", both / max(order, weights), "<", 1)
+claim("pairing both beats pairing the order", both / order, "<", 0.7)
+claim("first weights carry more luck", order / weights, ">", 1.5, unit="times")
 
 # %% [markdown]
 # ## Exercise 5

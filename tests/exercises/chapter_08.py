@@ -3,26 +3,34 @@ import math
 import torch
 
 
-def step_by_step(variances, error, pixels):
-    """Leave out one component after the other, from the end."""
-    k, left = len(variances), 0.0
-    while k > 0 and (left + variances[k - 1].item()) / pixels <= error:
-        left += variances[k - 1].item()
-        k -= 1
-    return k
+def number_by_number(variances, level, values):
+    """Go through the numbers, and pay for those that stand out of the water."""
+    bits = error = 0.0
+    for v in variances.tolist():
+        bits += 0.5 * math.log2(v / level) if v > level else 0.0
+        error += min(v, level)
+    return bits / 8, error / values
 
 
-def by_search(variances, error, pixels):
-    kept = torch.cat([torch.zeros(1), variances.cumsum(0)])
-    return ((kept[-1] - kept) / pixels <= error).int().argmax()
+def all_at_once(v, level, values):
+    return [
+        (v / level).log2().clamp(min=0).sum() / 16,
+        v.clamp(max=level).sum() / values,
+    ]
 
 
-def undivided(variances, error, pixels):
-    return step_by_step(variances, error, 1)
+def size(change):
+    """Answer with other bytes."""
+    return lambda v, d, n: (change(v, d), all_at_once(v, d, n)[1])
 
 
-def of_the_kept(variances, error, pixels):
-    return int((variances.cumsum(0) / pixels <= error).sum()) + 1
+def error(change):
+    """Answer with another error."""
+    return lambda v, d, n: (all_at_once(v, d, n)[0], change(v, d, n))
+
+
+def bits(v, level):
+    return (v / level).log2().clamp(min=0).sum() / 2
 
 
 def one_by_one(p, q):
@@ -39,17 +47,33 @@ def on_top(p, q):
     return torch.special.xlogy(p, p / q).sum() / math.log(2)
 
 
-RIGHT = {"08.1": [step_by_step, by_search], "08.2": [one_by_one, by_library]}
+RIGHT = {
+    "08.1": [number_by_number, all_at_once],
+    "08.2": [one_by_one, by_library],
+}
 WRONG = {
     "08.1": [
-        (undivided, "divide by the pixels"),
-        (lambda v, e, p: step_by_step(v, e, p) + 1, "one component less will do"),
-        (lambda v, e, p: step_by_step(v, e, p) - 1, "one more"),
-        (of_the_kept, "what is kept is no error"),
-        (lambda v, e, p: len(v), "smallest that will do"),
-        (lambda v, e, p: v, "one number"),
-        (lambda v, e, p: None, "`return`"),
-        (lambda v, e, p: 1.5, "expected a whole number"),
+        (lambda v, d, n: number_by_number(v, d, n)[::-1], "the other way round"),
+        (size(bits), "a byte has 8"),
+        (size(lambda v, d: bits(v, d) / 4), "the logarithm is halved: a variance"),
+        (size(lambda v, d: bits(v, d) * 2), "is halved, and a byte"),
+        (size(lambda v, d: bits(v, d) / 8 * math.log(2)), "base 2"),
+        (size(lambda v, d: (v / d).log2().sum() / 16), "pays nothing back"),
+        (size(lambda v, d: -bits(v, d) / 8), "divided by the level"),
+        (size(lambda v, d: bits(v, d) / 8 / len(v)), "add the numbers up"),
+        (size(lambda v, d: (1 + v / d).log2().sum() / 16), "without 1 +"),
+        (size(lambda v, d: bits(v, d) / 8 + 1), "bytes of an image are off"),
+        (size(lambda v, d: ((v / d).log2() * (v > d)).sum() / 16), "the bytes is NaN"),
+        (error(lambda v, d, n: d * len(v) / n), "not by the level"),
+        (error(lambda v, d, n: v[v <= d].sum() / n), "errs, too: by the level"),
+        (error(lambda v, d, n: d * (v > d).sum() / n), "too: by its variance"),
+        (error(lambda v, d, n: (v - d).clamp(min=0).sum() / n), "stands out of it"),
+        (error(lambda v, d, n: v.sum() / n), "is kept, and errs by"),
+        (error(lambda v, d, n: v.clamp(max=d).sum()), "a mean"),
+        (error(lambda v, d, n: v.clamp(max=d).mean()), "not by its numbers"),
+        (error(lambda v, d, n: 0.0), "the MSE is off"),
+        (lambda v, d, n: bits(v, d) / 8, "2 things"),
+        (lambda v, d, n: None, "`return`"),
     ],
     "08.2": [
         (lambda p, q: by_library(q, p), "the other way round"),
