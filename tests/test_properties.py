@@ -178,6 +178,14 @@ def test_every_picture_becomes_a_square(mode, width, height, size, kind):
     assert picture.shape == (size, size, 3) and picture.dtype == np.uint8
 
 
+REASONS = (
+    "cut off or damaged",
+    "no picture, whatever its name says",
+    "over 50 million pixels",
+    "floating-point values of unknown range",
+)
+
+
 @settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_picture_is_decoded_or_called_broken(draw):
@@ -193,7 +201,7 @@ def test_a_damaged_picture_is_decoded_or_called_broken(draw):
     try:
         picture = files.decode(io.BytesIO(bytes(content)), 16)
     except ValueError as error:
-        assert str(error) in ("broken", "over 50 million pixels")
+        assert str(error) in REASONS
     else:
         assert picture.shape == (16, 16, 3)
 
