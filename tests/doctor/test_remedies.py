@@ -79,3 +79,10 @@ def test_words_on_another_fault_do_not_work():
     assert remedies.outcome(program, "-", "")["applied"] == "none"
     row = remedies.outcome(program, "wiring.zero-grad", "clear the gradients")
     assert row["applied"] == "in words" and row["repaired"] > row["as_found"]
+
+
+def test_a_line_that_stops_the_program_does_not_cure_it():
+    program = next(p for p in programs("tuning") if p.code == "step.too-small")
+    line = "loss = F.binary_cross_entropy(x_hat + 2, x)"  # outside of [0, 1]
+    told = remedies.outcome(program, program.code, line)
+    assert told["applied"] == "executed" and told["repaired"] == float("-inf")

@@ -117,7 +117,11 @@ def outcome(program, code: str, remedy: str, seed: int = 0) -> dict:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        changed = execute(remedy, program.make(seed))
+        try:
+            changed = execute(remedy, program.make(seed))
+        except RuntimeError:  # a line that stops the program does not cure it
+            row = {"as_found": program.outcome(seed), "repaired": float("-inf")}
+            return {**row, "applied": "executed"}
         if changed is not None:
             steps = program.steps or MORE
             found = program.measured(program.make(seed), steps, seed)
