@@ -17,6 +17,7 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
       jacobians, shrinkage
     capacity, texture, fits, modes,  what a trained model does
       probes
+    ahead, hints                     more training on a copy, and what came close
     reasoning, report, figure        from findings to a report
 """
 
@@ -28,6 +29,7 @@ from . import (
     capacity,
     data_checks,
     fits,
+    hints,
     jacobians,
     loop,
     order,
@@ -44,7 +46,7 @@ from .program import Clock, Program
 from .reasoning import settle
 from .report import Finding, Report
 from .sample import main_tensor, read
-from .thresholds import THRESHOLDS, Threshold, resolve
+from .thresholds import THRESHOLDS, Threshold, looser, resolve
 
 __all__ = ["THRESHOLDS", "Finding", "Report", "Threshold", "check_quickly", "examine"]
 
@@ -87,6 +89,8 @@ def examine(
     those names. `batches` is what training consumes in one epoch; `loss` maps (model
     output, target) to a scalar; `step` is (model, batch) -> float; `pair` maps a
     batch to (input, target). Everything is left as it was found. Returns a `Report`.
+    Time that is left goes to a second look, which adds what else it could be, as
+    information: what came close to a limit, and what more training would show.
     Raises ValueError when there is no autoencoder or there are no batches.
 
     >>> from torch import nn, rand
@@ -114,10 +118,20 @@ def examine(
             several = [eval_batches] if torch.is_tensor(eval_batches) else eval_batches
             with program.trial():
                 evaluated = read(several, program.pair, seconds=1.0)
-        case = Case(
-            program, sample, limits, evaluated=evaluated, history=history, labels=labels
-        )
-        return _report(case)
+        data = {"evaluated": evaluated, "history": history, "labels": labels}
+        case = Case(program, sample, limits, **data)
+        report = _report(case)
+        if budget_seconds > 0 and case.traced:
+
+            def again(looser_limits=False):
+                other = program if looser_limits else program.again()
+                now = looser(thresholds) if looser_limits else limits
+                rest = data if looser_limits else {**data, "history": None}
+                return _report(Case(other, sample, now, **rest))
+
+            hints.add(report, case, again)
+            report.seconds = clock.spent
+        return report
     finally:
         program.snapshot.restore()
 

@@ -100,7 +100,7 @@ def weigh_vae(case):
         return
     if a <= 0 or b_mu <= 0:
         return
-    noise = b_mu / (2 * a)
+    noise = b_mu / (2 * a) * _at_full_batch(case, half, n)
     values = eigenvalues(case)
     able = int((values > noise).sum())
     possible = min(units, len(values))
@@ -196,6 +196,19 @@ def _without_gradient(case):
         "The gradient at mu and logvar differs from 0.",
     )
     return True
+
+
+def _at_full_batch(case, half, n):
+    """Return what b/a grows by from `n` samples to the batches that are served.
+
+    `half` are the growths of a and b when the batch is doubled: 1 for a mean, 2 for a
+    sum. Where both grow alike, nothing changes.
+    """
+    if not half or min(half) <= 0:
+        return 1.0
+    size = sorted(case.sample.sizes)[len(case.sample.sizes) // 2]
+    power = round(math.log2(half[1])) - round(math.log2(half[0]))
+    return (max(size, 1) / n) ** power
 
 
 def _mean_like(a, width):

@@ -50,6 +50,7 @@ def _findings(case: dict, seed: int) -> dict:
             return {**row, "seconds": seconds}
     faults = [f for f in report.findings if f.severity != "info"]
     row = {"alarms": [f.code for f in faults], "seconds": time.process_time() - began}
+    row["codes"] = report.codes
     return {**row, "remedy": faults[0].remedy if faults else ""}
 
 
@@ -62,6 +63,12 @@ def hit(row: dict, among: int) -> bool:
     """Tell whether a right cause is among the first alarms."""
     right = {row["expected"], *row["accepts"]}
     return bool(right & set(row["alarms"][:among]))
+
+
+def hinted(row: dict) -> bool:
+    """Tell whether a right cause is among the first three findings, hints included."""
+    right = {row["expected"], *row["accepts"]}
+    return bool(right & set(row.get("codes", [])[:3]))
 
 
 def repaired(row: dict) -> bool:
@@ -90,6 +97,7 @@ def summarise(rows: list[dict]) -> dict:
     return {
         "first": share([hit(row, 1) for row in sick]),
         "first_three": share([hit(row, 3) for row in sick]),
+        "hinted": share([hinted(row) for row in sick]),
         "false_alarms": share([bool(row["alarms"]) for row in well]),
         "twin_alarms": share([bool(twin["alarms"]) for twin in twins]),
         "repairs": share([repaired(row) for row in checked]),
@@ -144,6 +152,7 @@ def table(summary: dict) -> str:
     lines += [
         f"right cause first            {part('first')}",
         f"right cause in first three   {part('first_three')}",
+        f"  with hints (information)   {part('hinted')}",
         f"healthy with an alarm        {part('false_alarms')}",
     ]
     if summary["twin_alarms"]["n"]:

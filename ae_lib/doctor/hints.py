@@ -1,0 +1,48 @@
+"""What else it could be: what came close to a limit, and what more training shows.
+
+Both give findings of severity "info": they raise no alarm, and stand after the faults.
+"""
+
+from dataclasses import replace
+
+from . import ahead
+
+NEAR = "Not beyond the usual limit: of all checks this one came close to it. "
+HINTS = 3  # where no fault was found
+RUNNERS_UP = 2  # where one was
+
+
+def add(report, case, again):
+    """Append the runners-up to a report, two after a fault and three without one.
+
+    `again(looser_limits)` examines once more: with looser limits, or with the usual
+    ones the model as it stands.
+    """
+    faulty = not report.ok
+    room = RUNNERS_UP if faulty else HINTS
+    found = [] if faulty or case.trained else _foreseen(case, again)
+    known = {f.code for f in (*report.findings, *report.suppressed, *found)}
+    if len(found) < room and case.program.clock.left > 1:
+        second = again(True)
+        found += [
+            replace(f, severity="info", why_not=NEAR + f.why_not)
+            for f in second.findings
+            if f.code not in known
+        ]
+    report.findings += found[:room]
+
+
+def _foreseen(case, again):
+    """Return what an untrained program shows after some of its own training."""
+    program = case.program
+    if not (program.step or program.optimizer) or program.clock.left < 8:
+        return []
+    with program.trial(True):
+        taken = sum(1 for _ in ahead.steps(case, ahead.STEPS, ahead.SECONDS))
+        later = again(False)
+    said = f"Not seen yet: it shows after {taken} steps of this program on a copy. "
+    return [
+        replace(f, severity="info", why_not=said + f.why_not)
+        for f in later.findings
+        if f.severity != "info" and not f.code.startswith(("data.", "step.nonfinite"))
+    ]
