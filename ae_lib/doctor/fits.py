@@ -2,7 +2,7 @@
 
 import math
 
-from . import modes, probes
+from . import ahead, modes, probes
 from . import sample as samples
 from .case import PROBE, join
 from .linear import pca_r2
@@ -49,6 +49,8 @@ def check(case):
     modes.check(case)
     mean_image(case)
     lengths(case)
+    if not case.has("fit.undertrained", "fit.overfit"):
+        short(case)
     probes.check(case)
 
 
@@ -124,6 +126,48 @@ def lengths(case):
         _overfit(case, train, val, floor)
     if not case.has("fit.overfit"):
         _gap(case)
+
+
+def short(case):
+    """Ask whether a poor fit was only stopped too soon: train a copy further.
+
+    Where a few hundred steps of the program's own repair what went before, the length
+    was the fault. A history that had come to rest says otherwise.
+    """
+    symptoms = ("fit.mean-image", "fit.blurry", "code.too-small", "features.no-gain")
+    known = [f.code for f in case.findings if f.severity != "info"]
+    program = case.program
+    if not case.trained or not (program.step or program.optimizer):
+        return
+    if any(code not in symptoms for code in known) or program.clock.left < 6:
+        return
+    rest = case.measured.get("under.slope", 1.0) < 0.3 * case.limits["under.slope"]
+    if case.r2_now > case.limits["under.r2"] or (case.epochs and rest):
+        return
+    later = ahead.look(case)
+    if later is None or later.steps < ahead.EVERY:
+        return
+    case.did("fit.undertrained")
+    case.measured["further training"] = {"steps": later.steps, "r2": later.r2}
+    if later.gain < case.limits["under.gain"] * (1 - later.r2[0]):
+        return
+    case.find(
+        "fit.undertrained",
+        "error",
+        {
+            "statistic": f"R² gained by {later.steps} more steps, of what was missing",
+            "value": later.gain / (1 - later.r2[0]),
+            "threshold": case.limits["under.gain"],
+            "where": "a copy, trained further by the program's own step",
+            "R² before, after": [later.r2[0], later.r2[-1]],
+        },
+        "Not the network, the data or the step: the very same program gets there when "
+        "it goes on.",
+        f"epochs = {3 * case.epochs}  # now {case.epochs}"
+        if case.epochs
+        else "train for several times as many epochs",
+        "R² changes by less than 0.01 over the last tenth of the training.",
+    )
 
 
 def _series(case, name):

@@ -94,6 +94,7 @@ def _too_large(case, top, after, finite):
         },
         "Not the encoder's start: with a thirtieth of the learning rate the "
         "log-variance stays where it is.",
-        f"lr = {lr / 100:.1g}  # now {lr:g}",
+        f"optimizer = torch.optim.{type(case.program.optimizers[0]).__name__}"
+        f"(model.parameters(), lr={lr / 100:.1g})  # now {lr:g}",
         "|logvar| stays below 10 in the first hundred steps.",
     )

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from . import lines
 from . import sample as samples
 from .program import places
 
@@ -108,6 +109,7 @@ def _domain(case, out, goal):
             "many: not a slow start, the best loss within reach is far above the floor."
         )
         remedy = f"drop the final {name.lower()}: the loss takes logits"
+        remedy = lines.ending(case, "nn.Identity()", remedy)
     elif goal.min() < -1e-6 or goal.max() > 1 + 1e-6:
         why = "Not the optimizer: a wrong image has a lower loss than a perfect one, "
         why += "as cross-entropy has for targets outside [0, 1]."

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import losses
+from . import lines, losses
 
 REACH = {
     "Sigmoid": (0.0, 1.0),
@@ -164,6 +164,10 @@ def reach(case, bounds):
         remedy = f"end on a linear layer: drop {where}"
         if low >= 0 and high <= 1:
             remedy += ", or scale the data to [0, 1]"
+    put = "nn.Identity()"
+    if remedy.startswith("x_hat"):
+        put = "nn.Tanh()" if "tanh" in remedy else "nn.Sigmoid()"
+    remedy = lines.ending(case, put, remedy)
     case.find(
         "output.range",
         "error",

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from . import affine, arms, trace, units
+from . import affine, arms, lines, trace, units
 from .arms import fresh_start
 from .sample import main_tensor
 from .scales import NORMS, anew, fan_in, init_scale
@@ -206,10 +206,20 @@ def common_mode(case, ops):
         },
         "Not saturation and not identical data: the inputs differ, the units are off "
         "their plateaus, but each layer adds an offset that all inputs share.",
-        f"replace {kind} by nn.ReLU() in the encoder ({names or 'all layers'}) with He "
-        "initialisation, or put nn.BatchNorm before it",
+        _livelier(
+            case,
+            squash,
+            f"replace {kind} by nn.ReLU() in the encoder ({names or 'all layers'}) "
+            "with He initialisation, or put nn.BatchNorm before it",
+        ),
         "The signal ratio at the code rises above 0.3 before training.",
     )
+
+
+def _livelier(case, squash, words):
+    """Return the line that puts nn.ReLU in the place of squashing modules, or words."""
+    line = lines.activations(case, squash, "nn.ReLU()")
+    return f"{line}  # {words}" if line else words
 
 
 def _starts_well(case, op):

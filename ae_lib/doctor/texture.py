@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import ahead, arms
+from . import ahead, arms, lines
 from .sample import main_tensor
 
 
@@ -51,9 +51,8 @@ def checkerboard(case):
         },
         "Not texture: the targets have no peak there, and a kernel of "
         f"{k} with stride {s} covers the pixels unevenly.",
-        f"model.{name} = nn.ConvTranspose2d({m.in_channels}, {m.out_channels}, "
-        f"kernel_size={2 * s}, stride={s}, padding={s // 2})"
-        "  # or nn.Upsample and a convolution",
+        (lines.even(uneven) or f"kernels of {2 * s} with stride {s}, from {name} on")
+        + "  # or nn.Upsample and a convolution",
         "The alternating share falls to that of the targets.",
     )
 

@@ -141,6 +141,10 @@ THRESHOLDS = {
         "loss still lost in the last tenth of the training, per loss",
         hint=0.01,
     ),
+    "under.gain": Threshold(
+        0.3, CLINIC, "R² that further training gains, of what is missing", hint=0.15
+    ),
+    "under.r2": Threshold(0.4, CLINIC, "R² below which a copy is trained further"),
     "over.rise": Threshold(
         1.1,
         CLINIC,

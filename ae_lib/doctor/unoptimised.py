@@ -19,7 +19,8 @@ def check(case, params, graph, norms):
     if missing and sum(p.numel() for p in missing) > 0:
         names = [program.name(p) for p in missing]
         hidden = [p for p in missing if id(p) not in {id(q) for q in params.values()}]
-        remedy = f"optimizer = torch.optim.{_kind(program)}(model.parameters(), lr=...)"
+        remedy = f"optimizer = torch.optim.{_kind(program)}(model.parameters(), "
+        remedy += f"lr={program.optimizers[0].param_groups[0]['lr']:g})"
         why = "Not a vanishing gradient: these parameters receive one, and nobody "
         why += "applies it."
         if hidden:
@@ -27,9 +28,7 @@ def check(case, params, graph, norms):
             remedy += "list, so model.parameters() misses it"
         elif foreign:
             why += f" The optimizer holds {foreign} tensors that are not in this model."
-            remedy = (
-                "build the optimizer after the model has its final layers: " + remedy
-            )
+            remedy += "  # after the model has its final layers"
         case.find(
             "wiring.unoptimised",
             "error",
@@ -67,7 +66,14 @@ def check(case, params, graph, norms):
         "the spread of a random start."
         if severity != "info"
         else "Frozen weights are a fault only if they should learn; these look chosen.",
-        f"for p in model.{names[0].split('.')[0]}.parameters(): p.requires_grad_(True)",
+        "model.requires_grad_(True)  # and give the optimizer all parameters"
+        if every
+        else "; ".join(
+            f"model.{part}.requires_grad_(True)"
+            for part in dict.fromkeys(n.rpartition(".")[0] for n in names)
+            if part
+        )
+        or "model.requires_grad_(True)",
         "The number of parameters with requires_grad equals that of the model.",
     )
 

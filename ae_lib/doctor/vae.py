@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import logvars, penalties
+from . import lines, logvars, penalties
 from . import sample as samples
 
 VAE = ("vae.collapse", "vae.logvar", "loss.scale")
@@ -122,6 +122,7 @@ def weigh_vae(case):
     }
     if able >= needed and not drowned:
         return
+    cure = lines.elbo(case, max(0.5 * floor, 1e-3 * values[0].item()))
     if drowned:
         case.find(
             "loss.scale",
@@ -129,7 +130,7 @@ def weigh_vae(case):
             evidence,
             "Not a collapse: the KL term is so light that the codes are free to leave "
             "the prior.",
-            "loss = F.mse_loss(x_hat, x, reduction='sum') / len(x) + kl.sum(1).mean()",
+            cure,
             "Both terms are sums over one sample, averaged over the batch.",
         )
         return
@@ -144,7 +145,7 @@ def weigh_vae(case):
             if not mixed
             else "Not a weak decoder: one term grows with the batch, the other does "
             "not.",
-            "loss = F.mse_loss(x_hat, x, reduction='sum') / len(x) + kl.sum(1).mean()",
+            cure,
             f"b/(2a) falls below {values[: max(needed, 2)].min().item():.3g}, and at "
             f"least {needed} units stay active.",
         )
@@ -155,9 +156,7 @@ def weigh_vae(case):
         "Not the optimizer: with these weights the best linear VAE switches off all "
         "but "
         f"{able} units, however long it trains.",
-        f"multiply the KL term by {0.1 * values[0].item() / max(noise, 1e-12):.2g}"
-        if not reduced
-        else f"divide the KL term by {width}, the number of values the error averages",
+        f"{cure}  # or multiply the KL term by {0.1 * values[0].item() / noise:.2g}",
         "The variance of mu across inputs exceeds 0.01 in several units.",
     )
 
