@@ -66,6 +66,7 @@ STAGES = (
     fits.check,
     capacity.narrow,
 )
+LATER = (ranges.check, vae.check, capacity.check, fits.check)  # what training shows
 
 
 def examine(
@@ -123,11 +124,11 @@ def examine(
         report = _report(case)
         if budget_seconds > 0 and case.traced:
 
-            def again(looser_limits=False):
-                other = program if looser_limits else program.again()
-                now = looser(thresholds) if looser_limits else limits
-                rest = data if looser_limits else {**data, "history": None}
-                return _report(Case(other, sample, now, **rest))
+            def again(looser_limits):
+                if looser_limits:
+                    return _report(Case(program, sample, looser(thresholds), **data))
+                rest = {**data, "history": None}
+                return _report(Case(program.again(), sample, limits, **rest), LATER)
 
             hints.add(report, case, again)
             report.seconds = clock.spent
@@ -144,7 +145,7 @@ def check_quickly(model, batches, **options):
     return examine(model, batches, **{**options, "budget_seconds": 0})
 
 
-def _report(case):
+def _report(case, stages=STAGES):
     program = case.program
     if not case.sample.raw or case.sample.trouble is not None:
         data_checks.nonfinite(case)
@@ -154,7 +155,7 @@ def _report(case):
         return Report(kept, checked=case.checked, seconds=program.clock.spent)
     _must_be_autoencoder(case)
     _ = case.is_vae, _trained(case)  # now, as a trial within a trial would end both
-    for stage in STAGES:
+    for stage in stages:
         try:
             stage(case)
         except Exception as problem:  # one check must not cost the others

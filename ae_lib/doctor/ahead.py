@@ -9,7 +9,7 @@ from . import arms
 from .sample import main_tensor
 
 STEPS = 300
-SECONDS = 4.0  # of CPU time, for the steps
+SECONDS = 3.0  # of CPU time, for the steps
 EVERY = 100  # steps between two looks at R²
 
 

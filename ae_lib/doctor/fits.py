@@ -142,7 +142,8 @@ def short(case):
     if any(code not in symptoms for code in known) or program.clock.left < 6:
         return
     rest = case.measured.get("under.slope", 1.0) < 0.3 * case.limits["under.slope"]
-    if case.r2_now > case.limits["under.r2"] or (case.epochs and rest):
+    poor = known or case.r2_now < case.limits["under.r2"]
+    if not poor or (case.epochs and rest):
         return
     later = ahead.look(case)
     if later is None or later.steps < ahead.EVERY:

@@ -2,7 +2,7 @@
 
 import torch
 
-from . import arms
+from . import ahead, arms
 from .nonfinite import broken_now, nonfinite, rate, smallest
 
 CODES = ("step.too-large", "step.too-small", "step.nonfinite")
@@ -91,8 +91,22 @@ def _without_optimizer(case):
         )
 
 
+def _in_earnest(case):
+    """Tell whether the user's steps do well on the user's own batches all the same.
+
+    Sixteen images can be steeper than a larger batch, and a slow start can catch up.
+    """
+    later = ahead.look(case)
+    if later is None or later.steps < ahead.EVERY:
+        return False
+    start = later.r2[0] if case.trained else 0.0
+    return later.r2[-1] >= max(case.limits["step.earnest"], start)
+
+
 def _judge(case, user, adam, low, high):
     limits, lr = case.limits, rate(case)
+    if _in_earnest(case):
+        return
     best = max((a for a in (adam, low, high) if a), key=lambda a: a.r2)
     works, fails = limits["fit.works"], limits["fit.fails"]
     if not user.finite and not user.trouble:

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import ahead, arms, lines
+from . import ahead, arms, lines, terms
 from .sample import main_tensor
 
 
@@ -123,6 +123,8 @@ def fine(images):
 def blurry(case):
     """Ask whether the finest detail is missing, and whether it is what is missing."""
     shape = case.picture_shape
+    if blind(case):
+        return
     if not case.trained or shape is None or not math.isfinite(case.r2_now):
         case.skip("the model is untrained", "fit.blurry")
         return
@@ -176,6 +178,66 @@ def blurry(case):
         else _longer(case),
         "The share of fine detail rises above a half.",
     )
+
+
+def blind(case):
+    """Ask whether the loss notices the finest detail: a pattern of single pixels.
+
+    It is compared with a shift of the whole image by as much; half of both directions,
+    so that a slope of the loss there does not count.
+    """
+    shape, program = case.picture_shape, case.program
+    if shape is None or program.loss is None or shape[2] in (1, 3, 4):
+        return False
+    if case.out is None or case.out.x_hat.numel() != case.target.numel():
+        return False
+    if case.has("loss.domain") or not hasattr(case, "loss_perfect"):
+        return False
+    rows, columns = torch.arange(shape[1])[:, None], torch.arange(shape[2])
+    board = (1.0 - 2.0 * ((rows + columns) % 2)).expand(shape)
+    size = 0.2 * case.flat.std().item()
+    try:
+        costs = [_price(case, size * p) for p in (board, torch.ones(shape))]
+    except (RuntimeError, ValueError):  # outside the loss's domain
+        return False
+    if not costs[1] > 1e-4 * abs(case.loss_mean - case.loss_perfect):
+        return False
+    share = costs[0] / costs[1]
+    case.measured["loss of single pixels"] = share
+    if not share < case.limits["blur.blind"]:
+        return False
+    case.find(
+        "fit.blurry",
+        "error",
+        {
+            "statistic": "price of a pattern of single pixels, of that of a shift of "
+            "the whole image by as much",
+            "value": share,
+            "threshold": case.limits["blur.blind"],
+            "where": "loss(model_output, target)",
+        },
+        "Not the decoder and not the code: the loss does not see the fine detail, so "
+        "nothing asks for it.",
+        "loss = F.mse_loss(x_hat, x)  # of the images at their full size",
+        "The share rises above a half, and with training the fine detail comes.",
+    )
+    return True
+
+
+def _price(case, pattern):
+    """Return what the loss charges for a perfect output with a pattern added."""
+    program, size = case.program, pattern.abs().max().item()
+    with program.trial(True), torch.no_grad():
+        raw = program.forward(case.source).raw
+        base = terms.goal(case)
+        if case.bounds[0] == "Sigmoid" and program.link != "logit":
+            base = base.clamp(size, 1 - size)
+        pattern = pattern.to(base).reshape(base.shape[1:])
+        up, down, as_is = (
+            float(program.loss_of(program.replaced(raw, x_hat=x), case.pair[1]))
+            for x in (base + pattern, base - pattern, base)
+        )
+    return (up + down) / 2 - as_is
 
 
 def _longer(case):

@@ -116,6 +116,9 @@ THRESHOLDS = {
     "step.progress": Threshold(
         0.06, CLINIC, "progress as a share of the best arm's", hint=0.2
     ),
+    "step.earnest": Threshold(
+        0.6, CLINIC, "R² on the program's own batches that clears a step size"
+    ),
     "code.r2": Threshold(0.42, CLINIC, "R² of PCA with as many components", hint=0.6),
     "identity.share": Threshold(
         0.6, CLINIC, "share of white noise that a copying network passes on", hint=0.4
@@ -168,6 +171,12 @@ THRESHOLDS = {
     ),
     "blur.visible": Threshold(0.01, CLINIC, "share of fine detail in the variance"),
     "blur.r2": Threshold(0.5, CLINIC, "R² from which missing detail is called blur"),
+    "blur.blind": Threshold(
+        0.05,
+        CLINIC,
+        "price of a pattern of single pixels, of that of a shift",
+        hint=0.2,
+    ),
     "vae.active": Threshold(0.01, BURDA, "variance of an active unit's mean"),
     "vae.share": Threshold(
         0.1,
