@@ -250,7 +250,8 @@ def _gap(case):
     ratio = (1 - r2) / max(1 - case.r2_now, 1e-9)
     case.measured["gap"] = ratio
     gap = case.r2_now - r2
-    if not ((ratio > 3 and gap > 0.15) or (ratio > 10 and gap > 0.05)):
+    limit = case.limits["over.gap"]
+    if not ((ratio > limit and gap > 0.05 * limit) or (ratio > 10 and gap > 0.05)):
         return
     case.find(
         "fit.overfit",
@@ -258,7 +259,7 @@ def _gap(case):
         {
             "statistic": "error on evaluation data over that on training data",
             "value": ratio,
-            "threshold": 3.0,
+            "threshold": limit,
             "where": "eval_batches",
             "R² training, evaluation": [case.r2_now, r2],
         },

@@ -25,18 +25,24 @@ class Threshold:
 
 
 THRESHOLDS = {
-    "scale.large": Threshold(16.0, CLINIC, "largest |value| a network should be fed"),
+    "scale.large": Threshold(
+        16.0, CLINIC, "largest |value| a network should be fed", hint=6.0
+    ),
     "scale.levels": Threshold(
         8.0, CLINIC, "largest whole number in data that were never scaled"
     ),
-    "scale.small": Threshold(0.02, CLINIC, "smallest deviation of useful input"),
+    "scale.small": Threshold(
+        0.02, CLINIC, "smallest deviation of useful input", hint=0.05
+    ),
     "order.ratio": Threshold(
         4.0, CLINIC, "variance of batch means over what shuffling gives", hint=2.0
     ),
     "order.distinct": Threshold(
         0.5, CLINIC, "smallest share of distinct samples", hint=0.75
     ),
-    "order.visited": Threshold(0.6, CLINIC, "smallest share of the data set visited"),
+    "order.visited": Threshold(
+        0.6, CLINIC, "smallest share of the data set visited", hint=0.85
+    ),
     "layout.gain": Threshold(
         0.6,
         CLINIC,
@@ -47,10 +53,10 @@ THRESHOLDS = {
         0.25, CLINIC, "neighbour correlation of images without local structure"
     ),
     "target.pair": Threshold(
-        4.0, CLINIC, "z-score by which a pair must resemble itself"
+        4.0, CLINIC, "z-score by which a pair must resemble itself", hint=8.0
     ),
     "target.noise": Threshold(
-        0.1, CLINIC, "share of target variance explained by added noise"
+        0.1, CLINIC, "share of target variance explained by added noise", hint=0.04
     ),
     "shift.mean": Threshold(1.0, CLINIC, "shift of the mean, in deviations", hint=0.6),
     "shift.scale": Threshold(2.0, CLINIC, "ratio of the deviations", hint=1.5),
@@ -61,23 +67,28 @@ THRESHOLDS = {
         0.95, CLINIC, "best R² the last activation must allow", hint=0.98
     ),
     "domain.gain": Threshold(
-        0.1, CLINIC, "how far below a perfect reconstruction the loss may go"
+        0.1, CLINIC, "how far below a perfect reconstruction the loss may go", hint=0.02
     ),
     "gradient.share": Threshold(
         1e-3, CLINIC, "effect on the output that calls for a gradient"
     ),
-    "grad.stale": Threshold(0.9, CLINIC, "cosine of used and fresh gradient"),
+    "grad.stale": Threshold(
+        0.9, CLINIC, "cosine of used and fresh gradient", hint=0.97
+    ),
     "mode.ratio": Threshold(
         2.0, CHECKER, "evaluation error over training error", hint=1.5
     ),
     "mode.noise": Threshold(
-        0.01, CLINIC, "variance between two evaluation passes, of the data's"
+        0.01,
+        CLINIC,
+        "variance between two evaluation passes, of the data's",
+        hint=0.002,
     ),
     "bypass.share": Threshold(
         0.2, CLINIC, "share of the R² that survives permuted codes", hint=0.1
     ),
     "bypass.alone": Threshold(
-        0.5, CLINIC, "share of the R² that the right codes must carry alone"
+        0.5, CLINIC, "share of the R² that the right codes must carry alone", hint=0.75
     ),
     "init.large": Threshold(
         6.0, CLINIC, "largest gain: std of weights · √fan-in", hint=4.0
@@ -97,12 +108,16 @@ THRESHOLDS = {
     ),
     "signal.steep": Threshold(5.0, DIAGNOSIS, "|pre-activation| on a plateau"),
     "signal.saturated": Threshold(0.5, DIAGNOSIS, "share of saturated units", hint=0.3),
-    "dead.active": Threshold(0.01, DEBUGGER, "a dead unit is active on fewer samples"),
+    "dead.active": Threshold(
+        0.01, DEBUGGER, "a dead unit is active on fewer samples", hint=0.03
+    ),
     "dead.layer": Threshold(0.5, DEBUGGER, "share of dead units in a layer", hint=0.3),
     "dead.output": Threshold(
         0.3, CLINIC, "share of target variance at dead outputs", hint=0.15
     ),
-    "linear.error": Threshold(1e-3, CLINIC, "relative departure from an affine map"),
+    "linear.error": Threshold(
+        1e-3, CLINIC, "relative departure from an affine map", hint=0.01
+    ),
     "fit.works": Threshold(
         0.3, CLINIC, "share of the variance an arm explains when it works"
     ),
@@ -147,12 +162,17 @@ THRESHOLDS = {
     "under.gain": Threshold(
         0.3, CLINIC, "R² that further training gains, of what is missing", hint=0.15
     ),
-    "under.r2": Threshold(0.4, CLINIC, "R² below which a copy is trained further"),
+    "under.r2": Threshold(
+        0.4, CLINIC, "R² below which a copy is trained further", hint=0.7
+    ),
     "over.rise": Threshold(
         1.1,
         CLINIC,
         "final validation loss over its minimum, margin to the floor",
         hint=1.03,
+    ),
+    "over.gap": Threshold(
+        3.0, CLINIC, "error on evaluation data, of that on training data", hint=2.0
     ),
     "blur.detail": Threshold(
         0.3, CLINIC, "share of the fine detail that survives", hint=0.5
@@ -169,22 +189,30 @@ THRESHOLDS = {
     "blur.most": Threshold(
         0.5, CLINIC, "that share where coarse structure is right and detail is not"
     ),
-    "blur.visible": Threshold(0.01, CLINIC, "share of fine detail in the variance"),
-    "blur.r2": Threshold(0.5, CLINIC, "R² from which missing detail is called blur"),
+    "blur.visible": Threshold(
+        0.01, CLINIC, "share of fine detail in the variance", hint=0.003
+    ),
+    "blur.r2": Threshold(
+        0.5, CLINIC, "R² from which missing detail is called blur", hint=0.3
+    ),
     "blur.blind": Threshold(
         0.05,
         CLINIC,
         "price of a pattern of single pixels, of that of a shift",
         hint=0.2,
     ),
-    "vae.active": Threshold(0.01, BURDA, "variance of an active unit's mean"),
+    "vae.active": Threshold(
+        0.01, BURDA, "variance of an active unit's mean", hint=0.05
+    ),
     "vae.share": Threshold(
         0.1,
         ELBO,
         "share of units whose eigenvalue exceeds b/(2a), at least one",
         hint=0.3,
     ),
-    "vae.logvar": Threshold(15.0, CLINIC, "largest |logvar| of a sound encoder"),
+    "vae.logvar": Threshold(
+        15.0, CLINIC, "largest |logvar| of a sound encoder", hint=8.0
+    ),
     "sparse.strong": Threshold(
         1.0, CLINIC, "penalty at the first code over the mean image's error", hint=0.3
     ),
@@ -209,7 +237,15 @@ THRESHOLDS = {
         "relative spread of penalty over squared Jacobian norm",
         hint=0.015,
     ),
-    "features.scale": Threshold(100.0, CLINIC, "ratio of the largest unit to others"),
+    "features.margin": Threshold(
+        0.0,
+        CLINIC,
+        "accuracy by which a code must beat PCA or random features",
+        hint=0.02,
+    ),
+    "features.scale": Threshold(
+        100.0, CLINIC, "ratio of the largest unit to others", hint=20.0
+    ),
 }
 
 
