@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from ae_lib import doctor
+from ae_lib.doctor import lines
 from ae_lib.doctor.clinic import programs, remedies
+from tests.doctor.programs import Dense, Variational, adam, batches, elbo, pictures
 
 BY_NAME = {program.name: program for program in programs("tuning")}
 
@@ -79,3 +83,57 @@ def test_words_on_another_fault_do_not_work():
     assert remedies.outcome(program, "-", "")["applied"] == "none"
     row = remedies.outcome(program, "wiring.zero-grad", "clear the gradients")
     assert row["applied"] == "in words" and row["repaired"] > row["as_found"]
+
+
+X = pictures(192)
+
+
+def twice(output, target):
+    return F.binary_cross_entropy_with_logits(output, target)
+
+
+@pytest.mark.parametrize(
+    "code, model, more",
+    [
+        ("output.range", Dense(), {"batches": batches(2 * X - 1)}),
+        ("loss.domain", Dense(), {"loss": twice}),
+        ("signal.linear", Dense(act=nn.Identity), {}),
+        ("signal.dead-units", Dense(last=nn.ReLU), {"batches": batches(X)}),
+        ("wiring.unoptimised", Dense(), {"optimizer": "half"}),
+        ("step.too-large", Dense(), {"rate": 3.0}),
+        ("vae.collapse", Variational(), {"loss": elbo(3.0, "mean")}),
+    ],
+)
+def test_a_remedy_that_is_code_ends_the_alarm(code, model, more):
+    if code == "signal.dead-units":
+        with torch.no_grad():
+            model.decoder[2].bias.sub_(5)
+    part = model.decoder if more.pop("optimizer", "") == "half" else model
+    old = {"model": model, "batches": batches(X)}
+    old |= {"optimizer": adam(part, more.pop("rate", 2e-3)), **more}
+    found = doctor.examine(**old, budget_seconds=6).findings
+    remedy = next(f.remedy for f in found if f.code == code)
+    new = remedies.execute(remedy, old)
+    assert new is not None, remedy
+    assert new.pop("view", torch.sigmoid) is torch.sigmoid
+    again = doctor.examine(**new, budget_seconds=6)
+    assert code not in [f.code for f in again.findings if f.severity != "info"]
+
+
+def test_logits_are_shown_through_a_sigmoid():
+    line = "model.2 = nn.Identity()  # drop the final sigmoid: the loss takes logits"
+    new = remedies.execute(line, case())
+    assert new["view"] is torch.sigmoid and isinstance(new["model"][2], nn.Identity)
+
+
+def test_kernels_are_made_multiples_of_their_strides():
+    three = nn.ConvTranspose2d(6, 4, 3, 2, 1, 1)
+    four = nn.ConvTranspose2d(4, 1, 5, 3, 1)
+    old = case(model=nn.Sequential(three, four))
+    x = torch.rand(2, 6, 5, 5)
+    before = old["model"](x).shape
+    line = lines.even([("0", three), ("1", four)])
+    new = remedies.execute(line, old)["model"]
+    assert new(x).shape == before
+    assert all(m.kernel_size[0] % m.stride[0] == 0 for m in new)
+    assert lines.even([("0", nn.ConvTranspose2d(6, 4, 3, 2, 1))]) == ""  # another size

@@ -68,7 +68,7 @@ def hit(row: dict, among: int) -> bool:
 def hinted(row: dict) -> bool:
     """Tell whether a right cause is among the first three findings, hints included."""
     right = {row["expected"], *row["accepts"]}
-    return bool(right & set(row.get("codes", [])[:3]))
+    return bool(right & set(row.get("codes", row["alarms"])[:3]))
 
 
 def repaired(row: dict) -> bool:
@@ -127,6 +127,7 @@ def line(row: dict) -> str:
     """Return one line of the table."""
     if row["expected"]:
         mark = "ok" if hit(row, 1) else ("top 3" if hit(row, 3) else "MISS")
+        mark = "hint" if mark == "MISS" and hinted(row) else mark
     else:
         mark = "ALARM" if row["alarms"] else "ok"
     text = f"{row['name']:34s} {row['expected'] or 'healthy':20s} {mark:6s}"
