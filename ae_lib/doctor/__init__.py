@@ -126,7 +126,10 @@ def examine(
 
             def again(looser_limits):
                 if looser_limits:
-                    return _report(Case(program, sample, looser(thresholds), **data))
+                    second = Case(program, sample, looser(thresholds), **data)
+                    if hasattr(case, "ahead"):
+                        second.ahead = case.ahead  # the same training, done once
+                    return _report(second)
                 rest = {**data, "history": None}
                 return _report(Case(program.again(), sample, limits, **rest), LATER)
 
