@@ -4,6 +4,8 @@ import math
 
 import torch
 
+import torch
+
 from . import sample as samples
 from .arms import scale_rate
 
