@@ -4,8 +4,6 @@ import math
 
 import torch
 
-import torch
-
 from . import sample as samples
 from .arms import scale_rate
 
