@@ -2,7 +2,7 @@
 
 import torch
 
-from . import terms, trace
+from . import lines, terms, trace
 from .sample import _map, cut, main_tensor
 
 COUNT = 12
@@ -73,7 +73,9 @@ def check(case):
         "relu": "(h > 0).float()",
     }.get(last, "the activation's derivative")
     where = before[-1].where or "encoder"
-    remedy = f"penalty = (({slope}).square() @ model.{where}.weight.square().sum(1))"
+    remedy = (
+        f"penalty = (({slope}).square() @ {lines.spot(where)}.weight.square().sum(1))"
+    )
     case.find(
         "contractive.wrong",
         "error",

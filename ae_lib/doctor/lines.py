@@ -1,6 +1,16 @@
 """Remedies as lines of code for the program at hand, where its layers have a path."""
 
 
+def spot(path):
+    """Return how a program writes the module at a path: model.decoder[3].
+
+    >>> spot("decoder.3.norm")
+    'model.decoder[3].norm'
+    """
+    parts = path.split(".") if path else []
+    return "model" + "".join(f"[{p}]" if p.isdigit() else f".{p}" for p in parts)
+
+
 def place(case, op):
     """Return (path, module) of the module that ran an op, ("", None) for a function."""
     module = dict(case.program.model.named_modules()).get(op.where)
@@ -16,7 +26,7 @@ def activation(case, op, new):
         return ""
     if sum(o.where == path for o in case.ops) > 1:
         return ""  # one module in several places
-    return f"model.{path} = {new}"
+    return f"{spot(path)} = {new}"
 
 
 def activations(case, ops, new):
@@ -31,7 +41,8 @@ def followed(case, ops, new):
     paths = list(dict.fromkeys(place(case, op)[0] for op in ops))
     if not paths or not all(paths):
         return ""
-    return "; ".join(f"model.{p} = nn.Sequential(model.{p}, {new})" for p in paths)
+    names = [spot(path) for path in paths]
+    return "; ".join(f"{name} = nn.Sequential({name}, {new})" for name in names)
 
 
 def even(layers):
@@ -55,7 +66,7 @@ def even(layers):
             return ""
         k, p = (2 * s, s // 2) if s % 2 == 0 else (3 * s, s)
         lines.append(
-            f"model.{path} = nn.ConvTranspose2d({m.in_channels}, {m.out_channels}, "
+            f"{spot(path)} = nn.ConvTranspose2d({m.in_channels}, {m.out_channels}, "
             f"kernel_size={k}, stride={s}, padding={p})"
         )
     return "; ".join(lines)

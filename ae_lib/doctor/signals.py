@@ -151,7 +151,8 @@ def _calmer(case, ops, before, several):
         if usual and size > 3 and feed.kind in ("linear", "conv2d"):
             flat = f"nn.LayerNorm({feed.entry.shape[-1]})"
             norm = flat if feed.kind == "linear" else f"nn.GroupNorm(1, {width})"
-            return f"model.{before} = nn.Sequential({norm}, model.{before})"
+            name = lines.spot(before)
+            return f"{name} = nn.Sequential({norm}, {name})"
     line = anew(case, before, "weight", several) or "new, smaller first weights"
     return line + "  # and scale what it receives"
 

@@ -1,5 +1,6 @@
 """Which parameters the optimizer lacks, and which are frozen."""
 
+from . import lines
 from .starts import default_start
 
 
@@ -69,7 +70,7 @@ def check(case, params, graph, norms):
         "model.requires_grad_(True)  # and give the optimizer all parameters"
         if every
         else "; ".join(
-            f"model.{part}.requires_grad_(True)"
+            f"{lines.spot(part)}.requires_grad_(True)"
             for part in dict.fromkeys(n.rpartition(".")[0] for n in names)
             if part
         )

@@ -51,7 +51,7 @@ def execute(line: str, case: dict) -> dict | None:
             return _data(code, case)
         if name == "loss" and "x_hat" in code and not case.get("step"):
             return _loss(code, case)
-        if code.startswith(("model.", "nn.init.", "[")):
+        if code.startswith(("model", "nn.init.", "[")):
             return _model(code, case, "takes logits" in line)
     except (SyntaxError, NameError, AttributeError, ValueError, TypeError, IndexError):
         return None
@@ -112,7 +112,7 @@ def _model(code, case, logits=False):
         code = re.sub(r"(?<=[A-Za-z_\]])\.(\d+)", r"[\1]", code)
     exec(code, NAMES | {"model": model})
     kept = case.get("optimizer")
-    if kept is not None and code.startswith("model.") and not case.get("step"):
+    if kept is not None and code.startswith("model") and not case.get("step"):
         rate = kept.param_groups[0]["lr"]
         case = {**case, "optimizer": type(kept)(model.parameters(), lr=rate)}
     return case
