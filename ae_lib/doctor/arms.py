@@ -79,8 +79,11 @@ def scale_rate(program, factor):
 
 def adam_step(case, recon_only):
     """Return a step function with Adam 1e-3 on every parameter of the graph."""
+    return _step(case, torch.optim.Adam(case.trainable, lr=1e-3), recon_only)
+
+
+def _step(case, optimizer, recon_only):
     program = case.program
-    optimizer = torch.optim.Adam(case.trainable, lr=1e-3)
 
     def recon(raw, target):
         x_hat = program.image(fields(raw)[places(raw)["x_hat"]])
@@ -117,7 +120,11 @@ def run(
         heavy = [p for p in heavy if p.requires_grad]
         ratios, least = [], []
         try:
-            step = adam_step(case, recon) if adam else program.run_step
+            step = program.run_step
+            if adam:
+                step = adam_step(case, recon)
+            elif recon:
+                step = _step(case, program.optimizer, True)
             while arm.steps < times * case.arm_steps:
                 spent = program.clock.spent - begin
                 if arm.steps >= 10 and spent > times * case.arm_seconds:

@@ -39,7 +39,10 @@ def penalty(case):
     wrong_axis = column > 1e-3 * abs(base - zeroed) and row < 1e-3 * column
     inner = min(changes[name] for name in ("tenth", "fifth", "half"))
     wrong_axis = wrong_axis and inner < zeroed  # a target activity, not a norm
-    strong = size > case.limits["sparse.strong"] and share > 1
+    limit = case.limits["sparse.strong"]
+    if _proven(case):  # without the further terms the very same step learns
+        limit = min(limit, case.limits["sparse.proven"])
+    strong = size > limit and (share > 1 or limit < case.limits["sparse.strong"])
     z = op.out.detach()
     both_signs = z.min().item() < -1e-3 * z.abs().max().item()
     centred = abs(changes["centred"] - zeroed) < 0.02 * abs(base - zeroed)
@@ -74,7 +77,7 @@ def penalty(case):
             {
                 "statistic": "saving of an empty code, over the mean image's error",
                 "value": size,
-                "threshold": case.limits["sparse.strong"],
+                "threshold": limit,
                 "where": f"code, {op}",
                 "pull on the code, penalty over reconstruction": share,
             },
@@ -164,6 +167,12 @@ def _constant(case, gap):
         "With a larger weight the share of inactive units grows.",
     )
     return True
+
+
+def _proven(case):
+    """Tell whether an arm learned without the further terms, and none with them."""
+    alone = getattr(case, "arms", {}).get("terms")
+    return alone is not None and alone.r2 >= case.limits["fit.works"]
 
 
 def _lost_before_weights(case):

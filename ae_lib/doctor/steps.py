@@ -66,7 +66,7 @@ def check(case):
         low = max(low, arm, key=lambda a: a.r2)
     if user.finite and program.clock.left > 1.5:
         high = case.arms["lr*10"] = arms.run(case, "lr*10", factor=10.0, fresh=fresh)
-    _judge(case, user, adam, low, high)
+    _judge(case, user, adam, low, high, fresh)
 
 
 def _without(case, fresh):
@@ -103,7 +103,17 @@ def _in_earnest(case):
     return later.r2[-1] >= max(case.limits["step.earnest"], start)
 
 
-def _judge(case, user, adam, low, high):
+def _terms_at_fault(case, fresh):
+    """Tell whether the same step learns at once without the loss's further terms."""
+    program = case.program
+    if program.loss is None or program.optimizer is None or program.step is not None:
+        return False
+    name = "user, reconstruction alone"
+    arm = case.arms["terms"] = arms.run(case, name, recon=True, fresh=fresh)
+    return arm.finite and arm.r2 >= case.limits["fit.works"]
+
+
+def _judge(case, user, adam, low, high, fresh):
     limits, lr = case.limits, rate(case)
     if _in_earnest(case):
         return
@@ -129,6 +139,7 @@ def _judge(case, user, adam, low, high):
     )
     calm = case.arms.get("weight_decay=0")
     large = large and not (calm and calm.r2 >= works)  # the decay, not the step
+    large = large and not _terms_at_fault(case, fresh)
     table = {a.name: round(a.r2, 3) for a in (user, low, high, adam) if a}
     kind = type(case.program.optimizers[0]).__name__
     evidence = {

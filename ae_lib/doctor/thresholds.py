@@ -210,11 +210,17 @@ THRESHOLDS = {
         "share of units whose eigenvalue exceeds b/(2a), at least one",
         hint=0.3,
     ),
+    "vae.mixed": Threshold(
+        0.3, ELBO, "that share where one term grows with the batch and one does not"
+    ),
     "vae.logvar": Threshold(
         15.0, CLINIC, "largest |logvar| of a sound encoder", hint=8.0
     ),
     "sparse.strong": Threshold(
         1.0, CLINIC, "penalty at the first code over the mean image's error", hint=0.3
+    ),
+    "sparse.proven": Threshold(
+        0.2, CLINIC, "the same where the step learns without the further terms"
     ),
     "sparse.inert": Threshold(
         1e-4,

@@ -104,10 +104,11 @@ def weigh_vae(case):
     values = eigenvalues(case)
     able = int((values > noise).sum())
     possible = min(units, len(values))
-    needed = max(1, math.ceil(case.limits["vae.share"] * min(possible, 20)))
     reduced = _mean_like(a, width)
     growth = half and abs(half[0] / max(half[1], 1e-12))
     mixed = growth is not None and growth and not 0.67 < growth < 1.5
+    share = case.limits["vae.mixed" if mixed else "vae.share"]
+    needed = max(1, math.ceil(share * min(possible, 20)))
     floor = values[min(units, len(values)) - 1].item()
     drowned = noise < 1e-2 * floor and (mixed or noise < 1e-5 * values.max().item())
     evidence = {

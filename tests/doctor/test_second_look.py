@@ -46,7 +46,7 @@ def test_a_hint_lies_between_two_limits():
 
 
 def test_what_comes_close_is_told_and_raises_no_alarm():
-    model = Dense(k=3)
+    model = Dense(k=2)
     given = {"batches": batches(X), "optimizer": adam(model)}
     report = doctor.examine(model, **given, budget_seconds=4)
     assert report.ok
@@ -59,7 +59,7 @@ def test_what_comes_close_is_told_and_raises_no_alarm():
 
 
 def test_runners_up_follow_the_fault_and_are_two_at_most():
-    model = Dense(k=3)
+    model = Dense(k=2)
     report = doctor.examine(
         model, batches(X), optimizer=adam(model, 3.0), budget_seconds=6
     )
@@ -125,6 +125,15 @@ def test_a_history_at_rest_does_not_speak_of_time():
 def test_a_grid_that_training_leaves_is_a_fault_and_one_it_removes_is_not():
     assert alarms(examined("kernel_of_three_at_stride_two")) == ["decoder.checkerboard"]
     assert alarms(examined("smoothed_behind_threes_over_twos")) == []
+
+
+def test_what_the_penalty_does_is_not_blamed_on_the_step():
+    found = alarms(examined("penalty_summed_over_the_units"))
+    assert found == ["sparse.too-strong"]
+
+
+def test_a_term_that_loses_its_axis_counts_at_the_batch_that_is_served():
+    assert alarms(examined("a_sum_that_lost_its_axis"))[0] == "loss.scale"
 
 
 def pooled(output, target):
