@@ -127,8 +127,7 @@ def examine(
             def again(looser_limits):
                 if looser_limits:
                     second = Case(program, sample, looser(thresholds), **data)
-                    if hasattr(case, "ahead"):
-                        second.ahead = case.ahead  # the same training, done once
+                    second.kept = case.kept  # the same trainings, done once
                     return _report(second)
                 rest = {**data, "history": None}
                 return _report(Case(program.again(), sample, limits, **rest), LATER)

@@ -33,15 +33,15 @@ def look(case):
     The program's own step and optimizer, or Adam 1e-3 where none was given, on the
     batches it was served. Measured once per examination. None where it raises.
     """
-    if not hasattr(case, "ahead"):
+    if "ahead" not in case.kept:
         _ = case.r2_now, case.flat  # a trial within a trial would end both
         try:
             with case.program.trial(True):
-                case.ahead = _train(case)
+                case.kept["ahead"] = _train(case)
         except Exception as problem:
             case.notes.append(f"further training raised {type(problem).__name__}")
-            case.ahead = None
-    return case.ahead
+            case.kept["ahead"] = None
+    return case.kept["ahead"]
 
 
 def _train(case):

@@ -149,7 +149,9 @@ def blurry(case):
         return
     if missing < limits["blur.error"] * total or visible < limits["blur.visible"]:
         return
-    able = _memorised_detail(case, shape)
+    if "detail" not in case.kept:
+        case.kept["detail"] = _memorised_detail(case, shape)
+    able = case.kept["detail"]
     case.measured["detail"]["16 images fitted"] = able
     unable = able is not None and able[0] < limits["blur.able"]
     unable = unable and visible > 3 * limits["blur.visible"]
