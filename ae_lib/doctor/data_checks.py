@@ -34,11 +34,24 @@ def nonfinite(case):
                 "batches": len(bad),
             },
             "Not a diverging step: the values are there before the model sees them.",
-            "x = torch.nan_to_num(x)  # better: drop or repair the samples at the "
-            "source",
+            _finite(case) + "  # better: drop or repair the samples at the source",
             "torch.isfinite(x).all() is True for every batch, and the loss stays "
             "finite.",
         )
+
+
+def _finite(case):
+    """Return the line that puts finite values in the place of NaN and infinities.
+
+    Within the range of the others: the largest float, torch's choice for an infinity,
+    would do as much harm.
+    """
+    values = torch.cat([case.sample.x.flatten(), case.sample.t.flatten()])
+    values = values[torch.isfinite(values)]
+    if not len(values):
+        return "x = torch.nan_to_num(x, 0.0, 0.0, 0.0)"
+    mean, low, high = (v.item() for v in (values.mean(), values.min(), values.max()))
+    return f"x = torch.nan_to_num(x, {mean:.4g}, {high:.4g}, {low:.4g})"
 
 
 def scale(case):

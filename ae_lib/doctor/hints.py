@@ -24,9 +24,10 @@ def add(report, case, again):
     known = {f.code for f in (*report.findings, *report.suppressed, *found)}
     if len(found) < room and case.program.clock.left > 1:
         second = again(True)
+        aside = [] if faulty else second.suppressed  # no fault explains them
         found += [
             replace(f, severity="info", why_not=NEAR + f.why_not)
-            for f in second.findings
+            for f in (*second.findings, *aside)
             if f.code not in known
         ]
     report.findings += found[:room]

@@ -120,6 +120,17 @@ def test_a_remedy_that_is_code_ends_the_alarm(code, model, more):
     assert code not in [f.code for f in again.findings if f.severity != "info"]
 
 
+def test_infinities_get_a_value_within_the_range_of_the_others():
+    x = X.clone()
+    x[0, 0, 0, 0], x[1, 0, 0, 0] = -float("inf"), float("nan")
+    model = Dense()
+    report = doctor.examine(model, batches(x), budget_seconds=0)
+    new = remedies.execute(report.findings[0].remedy, case(batches=batches(x)))
+    mended = torch.cat(list(new["batches"]))
+    assert torch.isfinite(mended).all()
+    assert X.min() - 1e-3 <= mended.min() and mended.max() <= X.max() + 1e-3
+
+
 def test_logits_are_shown_through_a_sigmoid():
     line = "model.2 = nn.Identity()  # drop the final sigmoid: the loss takes logits"
     new = remedies.execute(line, case())
