@@ -218,8 +218,13 @@ def common_mode(case, ops):
 
 
 def _livelier(case, squash, words):
-    """Return the line that puts nn.ReLU in the place of squashing modules, or words."""
-    line = lines.activations(case, squash, "nn.ReLU()")
+    """Return the line that puts nn.ReLU in the place of squashing modules, or words.
+
+    In the decoder too, but not at the output, where a sigmoid has its place.
+    """
+    last = max((o.index for o in case.ops if o.weighted), default=-1)
+    behind = [o for o in case.ops if o.kind in trace.SQUASH and o.index < last]
+    line = lines.activations(case, behind, "nn.ReLU()") if squash else ""
     return f"{line}  # {words}" if line else words
 
 
