@@ -209,7 +209,6 @@ def common_mode(case, ops):
         "their plateaus, but each layer adds an offset that all inputs share.",
         _livelier(
             case,
-            squash,
             f"replace {kind} by nn.ReLU() in the encoder ({names or 'all layers'}) "
             "with He initialisation, or put nn.BatchNorm before it",
         ),
@@ -217,14 +216,15 @@ def common_mode(case, ops):
     )
 
 
-def _livelier(case, squash, words):
+def _livelier(case, words):
     """Return the line that puts nn.ReLU in the place of squashing modules, or words.
 
     In the decoder too, but not at the output, where a sigmoid has its place.
     """
     last = max((o.index for o in case.ops if o.weighted), default=-1)
-    behind = [o for o in case.ops if o.kind in trace.SQUASH and o.index < last]
-    line = lines.activations(case, behind, "nn.ReLU()") if squash else ""
+    dull = (*trace.SQUASH, "softplus", "logsigmoid")
+    hidden = [o for o in case.ops if o.kind in dull and o.index < last]
+    line = lines.activations(case, hidden, "nn.ReLU()")
     return f"{line}  # {words}" if line else words
 
 

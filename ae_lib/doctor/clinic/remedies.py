@@ -95,6 +95,8 @@ def _loss(code, case):
     loss(case["model"](x), target)
     if "with_logits" in code:  # of logits, the sigmoid is the picture
         case = {**case, "view": torch.sigmoid}
+    elif "sigmoid" not in code:  # the loss compares the output itself
+        case = {key: value for key, value in case.items() if key != "view"}
     return {**case, "loss": loss}
 
 
