@@ -45,11 +45,12 @@ def followed(case, ops, new):
     return "; ".join(f"{name} = nn.Sequential({name}, {new})" for name in names)
 
 
-def even(layers):
-    """Return the line with kernels that are multiples of their strides, or "".
+def resized(layers):
+    """Return the line that enlarges and then convolves, in the place of some layers.
 
     `layers` are (path, nn.ConvTranspose2d). The new ones give stride times the size;
-    "" where an old one did not, or where paths are missing.
+    "" where an old one did not, or where paths are missing. After Odena, Dumoulin and
+    Olah 2016, Deconvolution and Checkerboard Artifacts.
     """
     lines = []
     for path, m in layers:
@@ -64,10 +65,10 @@ def even(layers):
             return ""
         if k - 2 * p + extra != s:
             return ""
-        k, p = (2 * s, s // 2) if s % 2 == 0 else (3 * s, s)
         lines.append(
-            f"{spot(path)} = nn.ConvTranspose2d({m.in_channels}, {m.out_channels}, "
-            f"kernel_size={k}, stride={s}, padding={p})"
+            f"{spot(path)} = nn.Sequential(nn.Upsample(scale_factor={s}, "
+            f"mode='bilinear'), nn.Conv2d({m.in_channels}, {m.out_channels}, 3, "
+            "padding=1))"
         )
     return "; ".join(lines)
 

@@ -112,7 +112,7 @@ def saturated(case, ops):
         },
         "Not a small learning rate: the slope there is below 0.7 % of the full one, so "
         "no step size repairs it.",
-        _calmer(case, ops, before, count > 1),
+        _calmer(case, ops, op, before, count > 1),
         "Fewer than a tenth of the values lie on a plateau at the start.",
     )
 
@@ -139,10 +139,11 @@ def _plateau(case, kind, out, last):
     return (flat & ((reach - level).abs() > 0.3)).double().mean().item()
 
 
-def _calmer(case, ops, before, several):
+def _calmer(case, ops, op, before, several):
     """Return the line that takes a layer off its plateau.
 
-    New first weights if these are large; a normalisation of what it receives if not.
+    New first weights if these are large; a normalisation of what it receives if not;
+    smaller weights if a factor behind them is what is large.
     """
     feed = next((o for o in ops if o.where == before and o.weighted), None)
     if feed is not None and before and feed.entry is not None:
@@ -153,6 +154,10 @@ def _calmer(case, ops, before, several):
             norm = flat if feed.kind == "linear" else f"nn.GroupNorm(1, {width})"
             name = lines.spot(before)
             return f"{name} = nn.Sequential({norm}, {name})"
+        steep = op.entry.square().mean().sqrt().item() if op.entry is not None else 0.0
+        if usual and steep > 3 * feed.out.square().mean().sqrt().item():
+            name = lines.spot(before)
+            return f"[p.data.mul_({1 / steep:.2g}) for p in {name}.parameters()]"
     line = anew(case, before, "weight", several) or "new, smaller first weights"
     return line + "  # and scale what it receives"
 

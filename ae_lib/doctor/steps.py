@@ -151,6 +151,9 @@ def _judge(case, user, adam, low, high, fresh):
         good = min(1e-3, lr / 100)
         if low.r2 >= works:
             good = lr / 10 if low.name == "lr/10" else lr / 100
+        rates = [good, lr / 10, lr / 100, min(1e-3, lr / 100)]
+        cures = [(kind, rate) for rate in dict.fromkeys(rates)]
+        cure, good = ahead.best_rate(case, [*cures, ("Adam", 1e-3)])
         case.find(
             "step.too-large",
             "error",
@@ -162,8 +165,8 @@ def _judge(case, user, adam, low, high, fresh):
             },
             "Not the network and not the loss: the same weights, data and loss reach "
             f"{best.r2:.2f} with {best.name}.",
-            f"optimizer = torch.optim.{kind}(model.parameters(), lr={good:.1g})"
-            f"  # now {lr:g}",
+            f"optimizer = torch.optim.{cure}(model.parameters(), lr={good:.1g})"
+            f"  # now {kind}, lr={lr:g}",
             "The loss falls in most steps, and the updates are below a hundredth of "
             "the "
             "weights.",
@@ -182,11 +185,10 @@ def _judge(case, user, adam, low, high, fresh):
     rises = bool(user.losses) and user.drop < -0.02 * abs(user.losses[0])
     slow = share < limits["step.progress"] and best.r2 >= fails and not rises
     if slow and (faster or stuck or user.update < limits["step.small"]):
-        sgd = kind == "SGD" and not (high and high.r2 >= works)
-        remedy = "optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)"
-        if not sgd:
-            remedy = f"optimizer = torch.optim.{kind}(model.parameters(), "
-            remedy += f"lr={lr * 10 if high and high.r2 >= works else 1e-3:.1g})"
+        cures = [("Adam", 1e-3), (kind, 1e-3), (kind, lr * 10), (kind, lr * 100)]
+        if high and high.r2 >= works:
+            cures.insert(0, cures.pop(2))
+        cure, good = ahead.best_rate(case, list(dict.fromkeys(cures)))
         case.find(
             "step.too-small",
             "error",
@@ -198,6 +200,7 @@ def _judge(case, user, adam, low, high, fresh):
             },
             "Not a dead signal: the same weights and data learn at once with "
             f"{best.name} (R² {best.r2:.2f}).",
-            f"{remedy}  # now lr={lr:g}",
+            f"optimizer = torch.optim.{cure}(model.parameters(), lr={good:.1g})"
+            f"  # now {kind}, lr={lr:g}",
             "The loss falls visibly within the first hundred steps.",
         )

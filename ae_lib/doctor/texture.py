@@ -51,8 +51,8 @@ def checkerboard(case):
         },
         "Not texture: the targets have no peak there, and a kernel of "
         f"{k} with stride {s} covers the pixels unevenly.",
-        (lines.even(uneven) or f"kernels of {2 * s} with stride {s}, from {name} on")
-        + "  # or nn.Upsample and a convolution",
+        (lines.resized(uneven) or f"nn.Upsample and a convolution from {name} on")
+        + f"  # or kernels of {2 * s} with stride {s}",
         "The alternating share falls to that of the targets.",
     )
 
@@ -68,10 +68,12 @@ def _grids(case, x_hat, found):
             "output": [energy, peak],
             "target": [own, common],
         }
+    clear = limits["checker.clear"]
     return [
         row
         for row in rows
-        if row[1] >= max(limits["checker.energy"], (1.5 if row[5] == 2 else 0) * row[3])
+        if row[1] >= limits["checker.energy"]
+        and (row[5] > 2 or row[1] >= (0.5 if row[0] > clear else 1.5) * row[3])
         and row[2] >= max(limits["checker.peak"], 2 * row[4])
     ]
 

@@ -147,6 +147,9 @@ THRESHOLDS = {
     "checker.peak": Threshold(
         1.2, CLINIC, "that power over the power at frequencies nearby", hint=1.08
     ),
+    "checker.clear": Threshold(
+        4.0, CLINIC, "that peak, of the targets', from which half their power is enough"
+    ),
     "mean.r2": Threshold(
         0.05, CLINIC, "R² of a model no better than the mean image", hint=0.15
     ),

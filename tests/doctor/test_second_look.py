@@ -123,7 +123,8 @@ def test_a_history_at_rest_does_not_speak_of_time():
 
 
 def test_a_grid_that_training_leaves_is_a_fault_and_one_it_removes_is_not():
-    assert alarms(examined("kernel_of_three_at_stride_two")) == ["decoder.checkerboard"]
+    for name in ("kernel_of_three_at_stride_two", "stride_larger_than_the_kernel_fits"):
+        assert alarms(examined(name)) == ["decoder.checkerboard"]
     assert alarms(examined("smoothed_behind_threes_over_twos")) == []
 
 
