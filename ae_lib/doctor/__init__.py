@@ -122,7 +122,8 @@ def examine(
         data = {"evaluated": evaluated, "history": history, "labels": labels}
         case = Case(program, sample, limits, **data)
         report = _report(case)
-        if budget_seconds > 0 and case.traced:
+        readable = sample.raw and sample.trouble is None
+        if budget_seconds > 0 and readable and case.traced:
 
             def again(looser_limits):
                 if looser_limits:

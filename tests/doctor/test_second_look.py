@@ -59,14 +59,14 @@ def test_what_comes_close_is_told_and_raises_no_alarm():
 
 
 def test_runners_up_follow_the_fault_and_are_two_at_most():
-    model = Dense(k=2)
-    report = doctor.examine(
-        model, batches(X), optimizer=adam(model, 3.0), budget_seconds=6
-    )
+    model = Dense()
+    wider = X.mean() + 1.6 * (X - X.mean())  # twice as wide would be a fault
+    given = {"batches": batches(X), "optimizer": adam(model, 3.0)}
+    report = doctor.examine(model, **given, eval_batches=[wider], budget_seconds=6)
     severities = [f.severity for f in report.findings]
     faults = len(alarms(report))
     assert report.codes[0] == "step.too-large"
-    assert "code.too-small" in report.codes[faults:]
+    assert "data.shift" in report.codes[faults:]
     assert severities[faults:] == ["info"] * (len(severities) - faults)
     assert len(severities) - faults <= 2
     assert len(set(report.codes)) == len(report.codes)
