@@ -49,8 +49,8 @@ def _findings(case: dict, seed: int) -> dict:
             row = {"alarms": ["crash"], "remedy": "", "crash": crash}
             return {**row, "seconds": seconds}
     faults = [f for f in report.findings if f.severity != "info"]
-    row = {"alarms": [f.code for f in faults], "seconds": time.process_time() - began}
-    row["codes"] = report.codes
+    row = {"alarms": report.faults, "codes": report.codes}
+    row["seconds"] = time.process_time() - began
     return {**row, "remedy": faults[0].remedy if faults else ""}
 
 
