@@ -175,9 +175,10 @@ def _judge(case, user, adam, low, high, fresh):
     drop = max((a.drop for a in (adam, high) if a and a.finite), default=0.0)
     share = user.drop / drop if drop > 0 else 1.0
     stuck = user.r2 < fails and adam.r2 >= works and matters  # at the mean image
-    stuck = (
-        stuck and low.r2 <= max(user.r2, 0) + 0.05 and user.least < limits["step.small"]
-    )
+    later = ahead.look(case)  # nor do three hundred steps on its own batches help
+    rests = later is not None and later.steps >= ahead.EVERY and later.r2[-1] < fails
+    rests = rests or user.least < limits["step.small"]
+    stuck = stuck and low.r2 <= max(user.r2, 0) + 0.05 and rests
     if stuck:  # the common mean falls first: count what is learned beyond it
         share = min(share, max(user.r2, 0.0) / adam.r2)
     case.measured["step.progress"] = share
