@@ -66,7 +66,7 @@ STAGES = (
     fits.check,
     capacity.narrow,
 )
-LATER = (ranges.check, vae.check, capacity.check, fits.check)  # what training shows
+LATER = (ranges.check, wiring.check, vae.check, capacity.check, fits.check)
 
 
 def examine(

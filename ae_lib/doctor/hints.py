@@ -1,6 +1,7 @@
 """What else it could be: what came close to a limit, and what more training shows.
 
-Both give findings of severity "info": they raise no alarm, and stand after the faults.
+What came close is information: it raises no alarm, and stands after the faults. So is
+what training shows, but for faults that no healthy program of the clinic grew into.
 """
 
 from dataclasses import replace
@@ -8,6 +9,8 @@ from dataclasses import replace
 from . import ahead
 
 NEAR = "Not beyond the usual limit: of all checks this one came close to it. "
+GROWN = ("code.identity", "fit.mean-image", "wiring.bypass")  # then a warning
+LENGTHS = ("fit.undertrained", "fit.overfit", "step.nonfinite")  # of a copy, no matter
 HINTS = 3  # where no fault was found
 RUNNERS_UP = 2  # where one was
 
@@ -31,6 +34,7 @@ def add(report, case, again):
             if f.code not in known
         ]
     report.findings += found[:room]
+    report.findings.sort(key=lambda f: f.severity == "info")
 
 
 def _foreseen(case, again):
@@ -43,7 +47,11 @@ def _foreseen(case, again):
         later = again(False)
     said = f"Not seen yet: it shows after {taken} steps of this program on a copy. "
     return [
-        replace(f, severity="info", why_not=said + f.why_not)
+        replace(
+            f,
+            severity="warning" if f.code in GROWN else "info",
+            why_not=said + f.why_not,
+        )
         for f in later.findings
-        if f.severity != "info" and not f.code.startswith(("data.", "step.nonfinite"))
+        if f.severity != "info" and f.code not in LENGTHS and f.code[:5] != "data."
     ]
