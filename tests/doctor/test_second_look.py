@@ -1,6 +1,7 @@
 """The second look: runners-up with evidence, further training, interventions."""
 
 import warnings
+from importlib import import_module
 
 import pytest
 import torch
@@ -91,18 +92,24 @@ def test_further_training_stops_at_the_first_number_that_is_none():
     assert ahead.look(case).steps == 1
 
 
-def test_what_shows_only_in_training_is_told_before_it():
-    model = Dense(k=160)  # more numbers than pixels, and nothing else is asked of them
-    model.encoder[1] = nn.Linear(144, 200)
-    model.encoder[3], model.decoder[0] = nn.Linear(200, 160), nn.Linear(160, 200)
-    model.decoder[2] = nn.Linear(200, 144)
-    x = torch.rand(512, 1, 12, 12, generator=torch.Generator().manual_seed(0))
-    given = {"batches": batches(x), "optimizer": adam(model, 3e-3)}
-    assert "code.identity" not in doctor.examine(model, **given, budget_seconds=0).codes
-    report = doctor.examine(model, **given)
-    assert "code.identity" in report.faults, str(report)
-    found = next(f for f in report.findings if f.code == "code.identity")
-    assert found.why_not.startswith("Not seen yet") and found.severity == "warning"
+def untrained(name, monkeypatch):
+    """Return the report of a program that is trained when it is written, untrained."""
+    module = import_module(BY_NAME[name].write.__module__)
+    monkeypatch.setattr(module, "train", lambda case, steps: [])
+    return examined(name)
+
+
+@pytest.mark.parametrize(
+    "name, code",
+    [
+        ("wider_than_the_data", "code.identity"),
+        ("weight_decay_of_one", "fit.mean-image"),
+    ],
+)
+def test_what_shows_only_in_training_is_told_before_it(name, code, monkeypatch):
+    report = untrained(name, monkeypatch)
+    assert report.faults == [code], str(report)
+    assert report.findings[0].why_not.startswith("Not seen yet")
 
 
 def begun(rest):
