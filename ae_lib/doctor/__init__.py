@@ -131,7 +131,9 @@ def examine(
                     second.kept = case.kept  # the same trainings, done once
                     return _report(second)
                 rest = {**data, "history": None}
-                return _report(Case(program.again(), sample, limits, **rest), LATER)
+                later = Case(program.again(), sample, limits, **rest)
+                later.arms = getattr(case, "arms", {})
+                return _report(later, LATER)
 
             hints.add(report, case, again)
             report.seconds = clock.spent

@@ -101,6 +101,10 @@ def _cure(case):
             "drop what changes the weights after optimizer.step(), as clamp_: with "
             "the step alone the same network can learn"
         )
+    user, adam = arms.get("user"), arms.get("adam fresh", arms.get("adam"))
+    if user and adam and user.r2 < works <= adam.r2:
+        line = "optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)"
+        return f"{line}  # with it the same network fits 16 images"
     recon = arms.get("recon")
     if recon is not None and recon.r2 >= works:
         return "loss = F.mse_loss(x_hat, x)  # without the further terms it learns"

@@ -185,6 +185,7 @@ def _judge(case, user, adam, low, high, fresh):
     faster = high is not None and high.finite and high.drop > 3 * max(user.drop, 0)
     rises = bool(user.losses) and user.drop < -0.02 * abs(user.losses[0])
     slow = share < limits["step.progress"] and best.r2 >= fails and not rises
+    slow = slow and not (calm and calm.r2 >= works)
     if slow and (faster or stuck or user.update < limits["step.small"]):
         cures = [("Adam", 1e-3), (kind, 1e-3), (kind, lr * 10), (kind, lr * 100)]
         if high and high.r2 >= works:
