@@ -21,7 +21,7 @@ LAB_FLAGS := --LabApp.app_settings_dir=chapters/.jupyterlab --LabApp.extension_m
 TEST_ENV := AE_OFFLINE=1 TQDM_DISABLE=1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-library test-notebooks test-colab notebooks book slides data lint clean
+.PHONY: help lab test test-library test-notebooks test-browser test-colab notebooks book slides data lint clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,10 @@ NOTEBOOKS = chapters
 
 test-notebooks: $(READY) ## run every chapter and its solutions
 	$(TEST_ENV) $(HALF) $(RUN) -m pytest $(IN_PAIRS) -p tests.notebook_report --nbval-lax $(NOTEBOOKS)
+
+test-browser: $(READY) ## drive every chapter in JupyterLab, in a browser
+	AE_BROWSER_ALL=1 $(TEST_ENV) $(HALF) $(RUN) -m pytest -n 2 --dist worksteal \
+		--durations=0 --durations-min=5 tests/test_browser.py -k chapter_in_the_browser
 
 # The set-up cell and all imports of the chapters, the widgets, and what is quick. Old
 # packages warn of their newer helpers; what is ours must not warn in the first one.
@@ -93,7 +97,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -c "import sys; sys.version_info >= (3, 11) or sys.exit('Python 3.11 or newer is needed, but $(PYTHON) is %d.%d. Name another one, for example: make PYTHON=python3.13' % sys.version_info[:2])"
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the course into $(VENV): two minutes or more, by connection."
-	$(RUN) -m pip install --disable-pip-version-check -c constraints.txt -e '.[course,test]'
+	$(RUN) -m pip install --disable-pip-version-check -c constraints.txt -e '.[course,export,test]'
 	@touch $(READY)
 
 $(READY_FOR_COLAB): pyproject.toml constraints-colab.txt

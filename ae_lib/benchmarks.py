@@ -27,6 +27,7 @@ from ae_lib import results
 from ae_lib.contenders import CONTENDERS, NEEDS, adam, train_with
 from ae_lib.data import load
 from ae_lib.devices import pick_device
+from ae_lib.memory import peak_bytes
 from ae_lib.metrics import mse, reconstruct
 from ae_lib.models import ArticleAutoencoder
 from ae_lib.recipe import constant
@@ -198,16 +199,7 @@ def _grow(images: int, batch_size: int, latent_dim: int, wire) -> None:
     model = _model(latent_dim, 0)
     fit(model, pixels[:256], epochs=1, optimizer=adam, **quiet)
     history = fit(model, pixels, epochs=1, optimizer=adam, **quiet)
-    wire.send((history.seconds[0] / images, _peak_bytes()))
-
-
-def _peak_bytes() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux
+    wire.send((history.seconds[0] / images, peak_bytes()))
 
 
 def growth(

@@ -20,7 +20,7 @@ from typing import BinaryIO, NamedTuple, Self
 import numpy as np
 import safetensors
 import safetensors.torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from ae_lib.atomic import write_atomically
@@ -30,6 +30,9 @@ PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 # PostScript it would start Ghostscript, a program for programs.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
 MOST_PIXELS = 50_000_000  # of a picture: more is a mistake, or meant to do harm
+TURN = 0x0112  # the EXIF entry that says how the camera was held
+KINDS = {"L": "grey", "LA": "grey", "1": "black and white", "P": "from a palette"}
+KINDS |= {"CMYK": "from CMYK", "YCbCr": "from YCbCr", "LAB": "from LAB"}
 MOST_BYTES = 300_000_000  # of a file in an archive; a batch of CIFAR-10 has 31 million
 
 
@@ -116,6 +119,12 @@ def decode(file: Path | BinaryIO, size: int) -> np.ndarray:
     What is transparent becomes white. Raises ValueError, with the reason in a few
     words, if the picture is broken or has more than 50 million pixels.
     """
+    return look(file, size)[0]
+
+
+def look(file: Path | BinaryIO, size: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return a picture as `decode` does, and in words what had to be done to it."""
+    notes: list[str] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -123,25 +132,51 @@ def decode(file: Path | BinaryIO, size: int) -> np.ndarray:
             with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise Image.DecompressionBombError
-                return np.asarray(_square(image, size))
+                return np.asarray(_square(image, size, notes)), tuple(notes)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"over {MOST_PIXELS // 10**6} million pixels") from error
+    except UnidentifiedImageError as error:
+        raise ValueError("no picture, whatever its name says") from error
+    except UnknownRange as error:
+        raise ValueError("floating-point values of unknown range") from error
     except Exception as error:  # Pillow's plug-ins raise whatever they stumble over
-        raise ValueError("broken") from error
+        if isinstance(error, OSError) and error.strerror:  # not Pillow: the system
+            raise ValueError(f"not readable: {error.strerror}") from error
+        raise ValueError("cut off or damaged") from error
 
 
-def _square(image: Image.Image, size: int) -> Image.Image:
-    if image.mode == "RGB" and image.size == (size, size) and not image.getexif():
+class UnknownRange(Exception):
+    """Floating-point pixels: nobody knows which value is white."""
+
+
+def _square(image: Image.Image, size: int, notes: list[str]) -> Image.Image:
+    turn = image.getexif().get(TURN, 1)
+    if image.mode == "RGB" and image.size == (size, size) and turn == 1:
         return image
+    if image.mode == "F":
+        raise UnknownRange
+    if getattr(image, "is_animated", False):
+        notes.append("the first of several frames")
+    if turn in range(2, 9):
+        notes.append(f"turned upright, EXIF {turn}")
+    short, long = sorted(image.size)
     image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16-bit grey, which convert() would cut off at 255
-        grey = np.asarray(image).astype(np.int64) >> 8
-        image = Image.fromarray(grey.clip(0, 255).astype(np.uint8))
+    kind, image = image.mode, ImageOps.exif_transpose(image)
+    if kind.startswith("I"):  # 16-bit grey, which convert() would cut off at 255
+        deep = np.asarray(image).astype(np.int64)
+        notes.append(f"16 bit, the brightest {deep.max():,}: upper 8 kept")
+        image = Image.fromarray((deep >> 8).clip(0, 255).astype(np.uint8))
     elif image.has_transparency_data:
         image = image.convert("RGBA")
+        if image.getextrema()[3][0] < 255:
+            notes.append("transparent, now white there")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
+    notes += [KINDS[kind]] if kind in KINDS else []
+    if short < 0.95 * long:
+        notes.append(f"{1 - short / long:.0%} cropped off")
+    if short < size:
+        notes.append(f"enlarged {size / short:.1f} times")
     return ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.LANCZOS)
 
 

@@ -1,7 +1,8 @@
 """Autoencoders as plain modules: encode, decode, forward, and one dial, `latent_dim`.
 
 All take and return float images (N, C, H, W) in [0, 1]; the code is (N, latent_dim).
-`ConvAutoencoder` is the course's network and is built line by line in chapter 04.
+`ConvAutoencoder` is the course's network and is built line by line in chapter 04;
+`PyramidAutoencoder` is the same for larger pictures.
 `ResidualAutoencoder` is the one to use for good reconstructions: it starts as PCA.
 `ArticleAutoencoder` is a network many readers have met, kept as it was published to
 measure against. `LinearAutoencoder` has no activation at all and can do what PCA does.
@@ -9,6 +10,7 @@ measure against. `LinearAutoencoder` has no activation at all and can do what PC
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -179,6 +181,39 @@ class ResidualAutoencoder(Autoencoder):
         return x_hat + (x_hat.clamp(0, 1) - x_hat).detach()
 
 
+class PyramidAutoencoder(Autoencoder):
+    """Halve until no side exceeds 8: the network of chapter 04 for larger pictures.
+
+    The channels double up to 64, from 16 or more, so that the two matrices stay as
+    small as for 32×32, where it is `ConvAutoencoder`: 3×64×64 -> 16×32×32 -> 32×16×16
+    -> 64×8×8. Sides must be multiples of 4 up to 32, of 8 up to 64, of 16 up to 128.
+
+    >>> model = PyramidAutoencoder(latent_dim=32, image_shape=(3, 128, 128))
+    >>> model.encode(torch.rand(2, 3, 128, 128)).shape
+    torch.Size([2, 32])
+    """
+
+    def __init__(self, latent_dim: int = 200, image_shape: Shape = (3, 32, 32)):
+        halvings = max(1, math.ceil(math.log2(max([8, *image_shape[1:]]) / 8)))
+        super().__init__(latent_dim, image_shape, multiple=2**halvings)
+        channels, height, width = self.image_shape
+        grid = (64, height >> halvings, width >> halvings)
+        widths = [max(16, 64 >> k) for k in reversed(range(halvings))]  # 16, 32, 64
+        down: list[nn.Module] = []
+        up: list[nn.Module] = []
+        for thin, wide in zip([channels, *widths], widths, strict=False):
+            down += [nn.Conv2d(thin, wide, 4, stride=2, padding=1)]
+            down += [nn.BatchNorm2d(wide), nn.GELU()]
+            back = nn.ConvTranspose2d(wide, thin, 4, stride=2, padding=1)
+            up = [nn.BatchNorm2d(wide), nn.GELU(), back, *up]
+        features = grid[0] * grid[1] * grid[2]
+        self.encoder = nn.Sequential(*down, nn.Flatten())  # (B, 4096)
+        self.bottleneck = nn.Linear(features, latent_dim)
+        self.decoder = nn.Sequential(
+            nn.Linear(latent_dim, features), nn.Unflatten(1, grid), *up, nn.Sigmoid()
+        )
+
+
 class LinearAutoencoder(Autoencoder):
     """Two matrices: a code of `latent_dim` weighted sums, an image of weighted sums.
 
@@ -227,7 +262,13 @@ class ArticleAutoencoder(Autoencoder):
         )
 
 
-_ALL = (ConvAutoencoder, ResidualAutoencoder, LinearAutoencoder, ArticleAutoencoder)
+_ALL = (
+    ConvAutoencoder,
+    PyramidAutoencoder,
+    ResidualAutoencoder,
+    LinearAutoencoder,
+    ArticleAutoencoder,
+)
 MODELS = {model.__name__: model for model in _ALL}
 
 
@@ -254,8 +295,12 @@ def _checked(latent_dim: int, image_shape: Shape, multiple: int) -> tuple[int, S
             f"image_shape must be (channels, height, width), got {image_shape}"
         )
     if shape[1] % multiple or shape[2] % multiple:
+        below = [max(1, side // multiple) * multiple for side in shape[1:]]
+        above = [math.ceil(side / multiple) * multiple for side in shape[1:]]
+        fit = dict.fromkeys(f"{height}×{width}" for height, width in (below, above))
         raise ValueError(
             f"image height and width must be multiples of {multiple}, got "
-            f"{shape[1]}×{shape[2]}; resize or pad the images"
+            f"{shape[1]}×{shape[2]}; resize, crop or pad the images to "
+            f"{' or '.join(fit)} (data.load has size=...)"
         )
     return latent_dim, shape

@@ -471,16 +471,72 @@ claim("equal steps, equal error", same, "~", 1, tol=0.1)
 #
 # ## Exercises
 #
-# 1. **From nothing.** Draw twenty errors from a normal distribution with mean
+# Each of the first two has a cell to fill in and a check below it. Run both:
+# an empty cell tells you what to expect, a filled one what is right or what is
+# not yet. What has passed is remembered in the folder of this notebook, until
+# you call `exercises.reset()`.
+#
+# 1. **Paired, with its error.** A sweep has two arms, and each is a dict
+#    `{seed: error}`, as the runs came in: in any order, and some have died.
+#    Write `paired_difference(usual, new)`: the mean difference, new minus
+#    usual, over the seeds that both have, and its standard error.
+
+
+# %% tags=["exercise"]
+# Exercise 09.1
+def paired_difference(usual, new):
+    """Return the mean difference, new - usual, and its standard error.
+
+    Both are dicts from seed to error; only seeds in both make a pair.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("09.1", paired_difference)
+
+# %% [markdown]
+# 2. **The winner, asked again.** Write `winner_report(search, fresh)`:
+#    `search` has one error for each trial, `fresh` those of more runs of each,
+#    with seeds that had no part in the search. What can be said of the
+#    winner: its mean, and the standard error? A trial that diverged has NaN.
+
+
+# %% tags=["exercise"]
+# Exercise 09.2
+def winner_report(search, fresh):
+    """Return the mean and the standard error of the winner's fresh runs.
+
+    search (T,) has the error of each trial, NaN where it diverged; fresh
+    (T, S) the errors of S more runs of each.
+    """
+    ...  # your code here
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("09.2", winner_report)
+
+# %%
+exercises.progress("09")
+
+# %% [markdown]
+# The others have no check: you are the judge, and the solutions say what we
+# found.
+#
+# 3. **From nothing.** Draw twenty errors from a normal distribution with mean
 #    0.040 and deviation 0.0013: twenty "ideas" that do nothing. Keep the best
 #    and note its gain over the mean; then draw it again. Repeat that 1,000
 #    times. You have succeeded when you know what "best of twenty" reports on
 #    average, in per cent, and what is left of it the second time.
-# 2. **Pairs that do not help.** Pair the rates 0.003 and 0.004 again, but give
+# 4. **Pairs that do not help.** Pair the rates 0.003 and 0.004 again, but give
 #    the second arm the first weights of the *next* seed and keep the order of
 #    the images; then the other way round. You have succeeded when you can say
 #    which of the two carries a seed's luck.
-# 3. **Two batches of one.** Write a function that computes the gradient of the
+# 5. **Two batches of one.** Write a function that computes the gradient of the
 #    mean squared error on a batch of 64 in two halves and adds them up as two
 #    processes do. For which sizes of the halves does the mean of the two
 #    gradients *fail*, and what must be done instead? You have succeeded when

@@ -1,6 +1,8 @@
 """The benchmarks: the same work for all, and arithmetic that can be checked by hand."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -90,6 +92,15 @@ def test_the_command_writes_a_record(tmp_path, monkeypatch, capsys):
     assert row["images"] == 300 and row["microseconds_per_image"] > 0
     assert row["peak_bytes"] is None or row["peak_bytes"] > row["data_bytes"]
     assert benchmarks.table(json.loads(json.dumps(found))) in told
+
+
+def test_the_peak_is_that_of_the_process_alone():
+    ballast = torch.ones(2**28)  # 1 GiB, which a child must not be charged with
+    code = "from ae_lib.memory import peak_bytes; print(peak_bytes())"
+    command = [sys.executable, "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert ballast.nbytes == 2**30
+    assert told.strip() == "None" or 2**26 < int(told) < 2**30
 
 
 def test_memory_is_kept_where_glibc_is(monkeypatch):

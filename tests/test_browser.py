@@ -3,10 +3,12 @@
 nbval runs every notebook already, so by default only the first chapter is driven, and
 of those with a slider the quick ones: a slider's callback can fail without any test of
 a kernel seeing it. One test drives every kind of panel. AE_BROWSER_ALL=1 drives every
-chapter and every solution. Without a browser the tests are skipped, unless
-AE_REQUIRE_BROWSER=1. AE_SCREENSHOTS names a folder for a picture of each notebook.
+chapter (`make test-browser`). The verdicts of the claims must be those that are stored.
+Without a browser the tests are skipped, unless AE_REQUIRE_BROWSER=1. AE_SCREENSHOTS
+names a folder for a picture of each notebook.
 """
 
+import configparser
 import json
 import os
 import re
@@ -72,8 +74,8 @@ PICTURES = """cell => Array.from(cell.querySelectorAll('.jp-OutputArea img'))
 
 
 def driven():
-    """List the notebooks to drive."""
-    found = build.sources()
+    """List the chapters to drive."""
+    found = [source for source in build.sources() if source.parent.name == "chapters"]
     if os.environ.get("AE_BROWSER_ALL", "0") not in ("", "0"):
         return found
     return found[:1] + [s for s in found[1:] if has_slider(s) and is_quick(s)]
@@ -87,6 +89,18 @@ def has_slider(source):
 def is_quick(source, seconds=60):
     stored = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
     return stored.metadata.ae_lib.seconds <= seconds
+
+
+def verdicts(outputs):
+    """Join what a cell has printed, without what depends on machine and data."""
+    rules = configparser.ConfigParser(interpolation=None)
+    rules.read(Path(__file__).with_name("nbval_sanitize.cfg"), encoding="utf-8")
+    text = "".join(
+        "".join(output["text"]) for output in outputs if output.get("name") == "stdout"
+    )
+    for name in rules.sections():
+        text = re.sub(rules[name]["regex"], rules[name]["replace"], text)
+    return text
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +208,18 @@ class Notebook:
         found += self.page.locator(TROUBLE).all_inner_texts()
         return found
 
+    def other_verdicts(self, source):
+        """Collect the checked cells that say something else than the stored ones."""
+        stored = nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+        cells = [cell for cell in stored.cells if cell.cell_type == "code"]
+        pairs = zip(cells, self.page.evaluate(OUTPUTS), strict=True)
+        found = []
+        for cell, now in pairs:
+            before, after = verdicts(cell.outputs), verdicts(now["outputs"])
+            if "NBVAL_CHECK_OUTPUT" in cell.source and before != after:
+                found.append((before, after))
+        return found
+
     def interruptions(self):
         """Collect what asks the reader for attention: dialogs and pop-ups."""
         return self.page.locator(".jp-Dialog, .Toastify__toast").all_inner_texts()
@@ -271,6 +297,7 @@ def test_chapter_in_the_browser(open_notebook, path):
     notebook = open_notebook(f"{build.label(path)}.ipynb")
     notebook.run()
     assert notebook.trouble() == []
+    assert notebook.other_verdicts(path) == []
     if has_slider(path):
         cells = notebook.cells_with_sliders()
         assert cells, "the source has a widget, the page has no slider"
@@ -364,6 +391,21 @@ def test_the_driver_sees_a_slider_fail(open_notebook, lab):
     (cell,) = notebook.cells_with_sliders()
     assert not notebook.move_slider(cell)
     assert "only two" in "\n".join(notebook.trouble())
+
+
+def test_the_driver_sees_another_verdict(open_notebook, lab, tmp_path):
+    check = "# NBVAL_CHECK_OUTPUT\nprint('{}\\n  measured 0.3 < 0.5')"
+    write_demo(lab[0], "verdict.ipynb", check.format("✓ small"))
+    notebook = open_notebook("verdict.ipynb")
+    notebook.run()
+    stored = nbformat.read(lab[0] / "verdict.ipynb", as_version=4)
+    said = "✓ {}\n  measured 0.1 < 0.5\n"  # another value, which may differ
+    for word in ("small", "large"):
+        output = nbformat.v4.new_output("stream", text=said.format(word))
+        stored.cells[0].outputs = [output]
+        nbformat.write(stored, tmp_path / f"{word}.ipynb")
+    assert notebook.other_verdicts(tmp_path / "small.py") == []
+    assert len(notebook.other_verdicts(tmp_path / "large.py")) == 1
 
 
 def test_the_driver_sees_errors_and_warnings(open_notebook, lab):

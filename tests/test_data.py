@@ -331,7 +331,7 @@ def test_a_program_in_a_picture_is_not_run(tmp_path, monkeypatch, capsys):
     for k in range(2):
         Image.fromarray(draw(0, k)).save(picture.with_name(f"{k}.png"))
     load(tmp_path / "own")
-    assert "left out 1 of 3 pictures: a.png (broken)" in capsys.readouterr().out
+    assert "left out 1 of 3 pictures: a.png (no picture" in capsys.readouterr().out
     assert not (tmp_path / "harmed").exists()
     with pytest.raises(OSError), Image.open(picture) as trusting:
         trusting.load()
@@ -341,7 +341,7 @@ def test_a_program_in_a_picture_is_not_run(tmp_path, monkeypatch, capsys):
 def test_a_broken_picture_of_cifar10_is_named(tmp_path):
     make_folders(tmp_path)
     (tmp_path / "train" / "cat" / "0001.png").write_bytes(b"no picture")
-    with pytest.raises(ValueError, match=r"cat/0001\.png is broken"):
+    with pytest.raises(ValueError, match=r"cat/0001\.png is no picture"):
         load(root=tmp_path)
 
 
@@ -568,7 +568,8 @@ def test_broken_and_huge_pictures_are_left_out_and_named(tmp_path, capsys):
     assert len(images) + len(load(folder, "test")) == 4
     assert out == (
         "folder own: left out 4 of 8 pictures: bomb.png (over 50 million pixels), "
-        "cut.png (broken), large.png (over 50 million pixels), text.jpg (broken)\n"
+        "cut.png (cut off or damaged), large.png (over 50 million pixels), "
+        "text.jpg (no picture, whatever its name says)\n"
     )
 
 

@@ -11,15 +11,17 @@ from ae_lib.models import (
     ArticleAutoencoder,
     ConvAutoencoder,
     LinearAutoencoder,
+    PyramidAutoencoder,
     ResidualAutoencoder,
     for_images,
 )
 from ae_lib.recipe import muon_and_adam
 
 SHAPES = [(3, 32, 32), (1, 28, 28)]
+LARGE = [(c, size, size) for c in (1, 3) for size in (64, 128)] + [(3, 64, 96)]
 
 
-@pytest.mark.parametrize("image_shape", SHAPES)
+@pytest.mark.parametrize("image_shape", SHAPES + LARGE)
 @pytest.mark.parametrize("model_class", MODELS.values())
 def test_code_and_reconstruction_have_the_promised_shapes(model_class, image_shape):
     model = model_class(latent_dim=7, image_shape=image_shape)
@@ -42,6 +44,7 @@ def test_convolutional_output_is_an_image():
 
 
 def test_article_network_is_the_published_one():
+    torch.manual_seed(0)
     model = ArticleAutoencoder(200)
     assert sum(p.numel() for p in model.parameters()) == 1_786_795
     assert model.encode(torch.rand(64, 3, 32, 32)).min() == 0  # a ReLU on the code
@@ -82,6 +85,38 @@ def test_every_parameter_gets_a_gradient(model_class):
 def test_bad_arguments_are_named(latent_dim, image_shape, message):
     with pytest.raises(ValueError, match=message):
         ConvAutoencoder(latent_dim, image_shape)
+
+
+# ------------------------------------------------------------------------ other sizes
+
+
+def test_the_pyramid_is_the_course_s_network_at_32():
+    small, course = PyramidAutoencoder(9, (3, 32, 32)), ConvAutoencoder(9)
+    shapes = [[p.shape for p in model.parameters()] for model in (small, course)]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize(("size", "halvings"), [(8, 1), (28, 2), (64, 3), (128, 4)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_pyramid_ends_in_as_many_features_at_any_size(size, halvings, channels):
+    model = PyramidAutoencoder(7, (channels, size, size))
+    features = model.encoder(torch.rand(2, channels, size, size))
+    assert features.shape == (2, 64 * (size >> halvings) ** 2)
+    assert features.shape[1] <= 4096
+
+
+@pytest.mark.parametrize(
+    ("model_class", "size", "message"),
+    [
+        (ConvAutoencoder, (50, 64), "multiples of 4, got 50×64; .* 48×64 or 52×64"),
+        (PyramidAutoencoder, (60, 64), "multiples of 8, got 60×64; .* 56×64 or 64×64"),
+        (PyramidAutoencoder, (100, 100), "multiples of 16, .* 96×96 or 112×112"),
+        (ResidualAutoencoder, (2, 8), "multiples of 4, got 2×8; .* to 4×8 "),
+    ],
+)
+def test_sizes_that_do_not_divide_get_those_that_do(model_class, size, message):
+    with pytest.raises(ValueError, match=message):
+        model_class(5, (3, *size))
 
 
 # ------------------------------------------------------- the network that starts as PCA

@@ -154,10 +154,11 @@ def test_reconstructions_are_clipped_for_display_and_not_for_the_numbers():
 
 def test_compare_gives_the_numbers_of_the_whole_set():
     x, x_hat = unit(20), unit(20, seed=1)
-    (axes,) = plots.compare(x, {"PCA": x_hat, "copy": 0.9 * x}, n=4).axes
+    rows = {"PCA": x_hat, "copy": 0.9 * x}
+    (axes,) = plots.compare(x, rows, n=4, first="clean").axes
     assert len(axes.images) == 12
     error = mse(x, x_hat)
-    assert names(axes)[0] == "input\n20 images measured"
+    assert names(axes)[0] == "clean\n20 images measured"
     assert names(axes)[1] == f"PCA\nMSE {error:.2g}, {psnr(error):.1f} dB"
     assert names(axes)[2].startswith("copy\n")
 

@@ -1,4 +1,4 @@
-"""The README's tables of quality and of bytes are those of the records.
+"""The README's tables of quality, of bytes and of speed are those of the records.
 
 python tests/test_readme_tables.py    prints them, to be pasted after a new record
 """
@@ -46,7 +46,30 @@ def in_bytes() -> list[str]:
     return lines
 
 
-@pytest.mark.parametrize("table", [quality, in_bytes])
+LOOPS = {
+    "fit": "`fit`, bfloat16",
+    "fit_float32": "`fit`, float32",
+    "loop": "a plain loop",
+    "loop_2_workers": "the same, `DataLoader` with 2 workers",
+    "lightning": "Lightning's Trainer",
+    "pythae": "pythae's trainer",
+}
+
+
+def speed() -> list[str]:
+    """Lines of the table: images per second, and the time over that of `fit`."""
+    rows = results.load("speed")["data"]["contenders"]
+    lines = []
+    for name, words in LOOPS.items():
+        middle, low, high = rows[name]["times_longer"]
+        ratio = "" if name == "fit" else f"{middle:.1f} ({low:.1f} to {high:.1f})"
+        error = f"{rows[name]['mse']:.4f}"
+        pace = f"{rows[name]['images_per_second']:,.0f}"
+        lines.append(f"| {words} | {pace} | {ratio} | {error} |")
+    return lines
+
+
+@pytest.mark.parametrize("table", [quality, in_bytes, speed])
 def test_the_readme_states_what_was_recorded(table, root):
     text = (root / "README.md").read_text(encoding="utf-8")
     lines = table()
@@ -63,4 +86,4 @@ def test_the_network_is_above_pca_at_every_recorded_size():
 
 
 if __name__ == "__main__":
-    print(*quality(), "", *in_bytes(), sep="\n")
+    print(*quality(), "", *in_bytes(), "", *speed(), sep="\n")

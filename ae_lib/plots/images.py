@@ -74,13 +74,15 @@ def compare(
     n: int = 8,
     titles: Sequence[str] | None = None,
     source: str = "",
+    first: str = "input",
 ) -> Figure:
     """Show the first n images and, below, what each method makes of them.
 
     `methods` maps a name to reconstructions of all of `x`: the MSE and the PSNR beside
-    each row are those of the whole set, not of the images shown.
+    each row are those of the whole set, not of the images shown. `first` names the row
+    of `x`.
     """
-    names = [f"input\n{len(x):,} images measured"]
+    names = [f"{first}\n{len(x):,} images measured"]
     for name, x_hat in methods.items():
         error = mse(x, x_hat)
         names.append(f"{name}\nMSE {error:.2g}, {psnr(error):.1f} dB")

@@ -19,6 +19,61 @@ from ae_lib import claim, data, pick, plots
 # %% [markdown]
 # ## Exercise 1
 #
+# Look the seed up in the other arm; what has no partner stays out. Then it is
+# one list of differences, and the error of its mean is its deviation by the
+# square root of their number.
+
+
+# %% tags=["exercise"]
+# Exercise 09.1
+def paired_difference(usual, new):
+    """Return the mean difference, new - usual, and its standard error.
+
+    Both are dicts from seed to error; only seeds in both make a pair.
+    """
+    # --- solution
+    d = torch.tensor(
+        [new[seed] - usual[seed] for seed in usual if seed in new]
+    )
+    return d.mean(), d.std() / len(d) ** 0.5
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("09.1", paired_difference)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# The search chooses, and says no more. What the winner is worth its fresh runs
+# say: whoever takes the best of *those* has chosen again. And `argmin` takes a
+# NaN for the least there is.
+
+
+# %% tags=["exercise"]
+# Exercise 09.2
+def winner_report(search, fresh):
+    """Return the mean and the standard error of the winner's fresh runs.
+
+    search (T,) has the error of each trial, NaN where it diverged; fresh
+    (T, S) the errors of S more runs of each.
+    """
+    # --- solution
+    runs = fresh[search.nan_to_num(torch.inf).argmin()]  # (S,)
+    return runs.mean(), runs.std() / len(runs) ** 0.5
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("09.2", winner_report)
+
+# %% [markdown]
+# ## Exercise 3
+#
 # Twenty ideas that do nothing, a thousand times over.
 
 # %%
@@ -41,7 +96,7 @@ claim("best of twenty: a gain from nothing", gain, ">", 5, unit="%")
 claim("the second time it is gone", left, "~", 0, tol=0.5, unit="%")
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # `run` takes two seeds now: one for the first weights, one for the order.
 
@@ -99,7 +154,7 @@ both, order, weights = spread.values()
 claim("pairing both beats the weaker half", both / max(order, weights), "<", 1)
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 5
 #
 # Each half has its own mean. The mean over the whole batch weighs them by
 # their sizes.

@@ -41,6 +41,67 @@ noisy = gaussian(x, 0.1, seeded(1))
 # %% [markdown]
 # ## Exercise 1
 #
+# Spoil on the way in, and compare with what was there before.
+
+
+# %% tags=["exercise"]
+# Exercise 15.1
+def denoising_loss(model, spoil, x, generator):
+    """Return the loss, a tensor of one number with a gradient.
+
+    x (N, C, H, W) is clean; spoil(x, generator) returns a spoilt copy.
+    """
+    # --- solution
+    x_hat = model(spoil(x, generator))  # (N, C, H, W)
+    return (x_hat - x).square().mean()
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("15.1", denoising_loss)
+
+# %% [markdown]
+# ## Exercise 2
+#
+# `unfold` cuts out squares, along the height and then along the width; two new
+# dimensions at the end hold each square. Padding with zeros, the usual
+# default, would give black a vote.
+
+
+# %% tags=["exercise"]
+# Exercise 15.2
+def median_filter(x, size):
+    """Return the median of each square of size×size, the shape of x.
+
+    x is (N, C, H, W), size an odd number.
+    """
+    # --- solution
+    r = size // 2
+    x = torch.nn.functional.pad(x, (r, r, r, r), mode="replicate")
+    squares = x.unfold(2, size, 1).unfold(3, size, 1)  # (N, C, H, W, s, s)
+    return squares.flatten(4).median(dim=-1).values  # (N, C, H, W)
+    # --- end
+
+
+# %%
+from ae_lib import exercises
+
+exercises.check("15.2", median_filter)
+
+# %% [markdown]
+# On the images of the page it does what the library's median does there.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+specks = salt_and_pepper(x, 0.1, seeded(1))
+gain = decibels(x, median_filter(specks, 3)) - decibels(x, specks)
+claim("3×3 medians against a tenth of specks", gain, ">", 6, unit="dB")
+
+# %% [markdown]
+# ## Exercise 3
+#
 # Repair first. A speck still stands out then, exactly black or white. PCA
 # spreads each speck over the whole image, and afterwards nobody can tell where
 # it was: there is no suspect left to repair.
@@ -73,7 +134,7 @@ cost = decibels(x, right) - decibels(x, wrong)
 claim("the wrong order costs decibels", cost, ">", 2, unit="dB")
 
 # %% [markdown]
-# ## Exercise 2
+# ## Exercise 4
 #
 # The chapter's network, `Residual` of `ae_lib.denoising`, with a target that
 # is noisy as well. `fit` hands the loss the clean image, so the loss can add
@@ -130,7 +191,7 @@ claim("without a clean image it still denoises", worth, ">", 3, unit="dB")
 claim("that costs less than 1 dB", cost, "<", 1, unit="dB")
 
 # %% [markdown]
-# ## Exercise 3
+# ## Exercise 5
 #
 # The same share of the image is lost, in larger pieces.
 

@@ -7,16 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_second_models import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table, waves
+from ae_lib.doctor.clinic.measures import quiet_units
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, kl, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_fourth_models import (
     DictVAE,
     RecordVAE,
     heartbeats,
     spots,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table, waves
-from ae_lib.doctor.clinic.measures import quiet_units
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, kl, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 def flat_vae(d, k, kind=VAE, hidden=96, last=None):

@@ -1,4 +1,4 @@
-"""Further architectures and small data for the second held-back part of the clinic."""
+"""Further architectures and small data for the fourth part of the clinic."""
 
 from dataclasses import dataclass
 

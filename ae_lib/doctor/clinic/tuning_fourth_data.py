@@ -7,17 +7,17 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ae_lib.doctor.clinic.heldback_second_models import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam, conv, conv_vae, dense, elbo, sgd
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_fourth_models import (
     SignalAE,
     UNet,
     heartbeats,
     pooled,
     residual,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam, conv, conv_vae, dense, elbo, sgd
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Source: https://github.com/jeffheaton/encog-dotnet-core/issues/27

@@ -6,7 +6,10 @@ Each program is written anew after the idea of its source, on small data of our 
 import torch
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_second_models import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table, waves
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_fourth_models import (
     SignalAE,
     Tied,
     heartbeats,
@@ -14,9 +17,6 @@ from ae_lib.doctor.clinic.heldback_second_models import (
     residual,
     spots,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table, waves
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("signal.common-mode", steps=300, bar=0.3)

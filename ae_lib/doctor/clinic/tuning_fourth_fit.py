@@ -7,16 +7,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_second_models import (
+from ae_lib.doctor.clinic.material import digits, loader, scenes, table
+from ae_lib.doctor.clinic.measures import detail, neighbours, outputs, train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_fourth_models import (
     SignalAE,
     heartbeats,
     pooled,
     residual,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes, table
-from ae_lib.doctor.clinic.measures import detail, neighbours, outputs, train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 def epochs(case, count, steps, rest=None):

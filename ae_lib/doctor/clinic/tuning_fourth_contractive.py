@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_second_models import heartbeats
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.measures import true_penalty
 from ae_lib.doctor.clinic.parts import AE, adam, stack
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_fourth_models import heartbeats
 
 
 class Contractive(AE):

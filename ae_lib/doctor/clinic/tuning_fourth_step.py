@@ -7,15 +7,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_second_models import (
-    SignalAE,
-    heartbeats,
-    pooled,
-)
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import no_grid, refuses_noise, train
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_fourth_models import (
+    SignalAE,
+    heartbeats,
+    pooled,
+)
 
 
 # Source: https://github.com/NLeSC/mcfly/issues/43

@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_second_models import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table, waves
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_fourth_models import (
     SignalAE,
     Tied,
     heartbeats,
     pooled,
     residual,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table, waves
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=320, bar=0.4)

@@ -4,18 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_second_models import (
-    DictVAE,
-    RecordVAE,
-    SignalAE,
-    Tied,
-    UNet,
-    heartbeats,
-    pooled,
-    ratings,
-    residual,
-    spots,
-)
 from ae_lib.doctor.clinic.material import (
     digits,
     loader,
@@ -27,6 +15,18 @@ from ae_lib.doctor.clinic.material import (
 )
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, kl, sgd, stack
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_fourth_models import (
+    DictVAE,
+    RecordVAE,
+    SignalAE,
+    Tied,
+    UNet,
+    heartbeats,
+    pooled,
+    ratings,
+    residual,
+    spots,
+)
 
 
 @healthy(steps=200, bar=0.6)

@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback_second_models import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
+from ae_lib.doctor.clinic.parts import adam, conv, dense, kl, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_fourth_models import (
     DictVAE,
     RecordVAE,
     SignalAE,
@@ -17,9 +20,6 @@ from ae_lib.doctor.clinic.heldback_second_models import (
     residual,
     spots,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
-from ae_lib.doctor.clinic.parts import adam, conv, dense, kl, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Source: https://github.com/NVIDIA/DeepRecommender/pull/4

@@ -4,8 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_second_fit import epochs
-from ae_lib.doctor.clinic.heldback_second_models import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, conv_vae, dense, elbo, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_fourth_fit import epochs
+from ae_lib.doctor.clinic.tuning_fourth_models import (
     DictVAE,
     SignalAE,
     Tied,
@@ -14,10 +18,6 @@ from ae_lib.doctor.clinic.heldback_second_models import (
     residual,
     spots,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, conv_vae, dense, elbo, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 def coded(d, k, act, hidden=96, last=nn.Sigmoid):

@@ -7,7 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_second_models import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
+from ae_lib.doctor.clinic.measures import code_matters, train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, kl, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_fourth_models import (
     DictVAE,
     SignalAE,
     UNet,
@@ -15,10 +19,6 @@ from ae_lib.doctor.clinic.heldback_second_models import (
     residual,
     spots,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
-from ae_lib.doctor.clinic.measures import code_matters, train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, kl, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Drawers(nn.Module):

@@ -1,0 +1,78 @@
+"""Chapter 18 writes the penalties out: they must be the library's."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ae_lib import penalties
+from tests.written import written
+
+PENALTIES = {"l1", "kl_sparsity", "contractive_sigmoid", "contractive"}
+K, D = 5, 784
+
+
+@pytest.fixture(scope="module")
+def page():
+    return written("18", PENALTIES, torch=torch)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return written("18", {"Net", "whole"}, torch=torch, nn=nn, F=F, K=K, D=D)
+
+
+@pytest.fixture
+def layer():
+    torch.manual_seed(0)
+    return nn.Linear(12, K)
+
+
+def encoder(layer):
+    return lambda x: layer(x.flatten(1)).sigmoid()
+
+
+@pytest.mark.parametrize("name", ["l1", "kl_sparsity"])
+def test_the_page_has_the_sparsity_of_the_library(page, name):
+    z = torch.rand(9, K, generator=torch.Generator().manual_seed(1))
+    ours, theirs = page[name](z), getattr(penalties, name)(z)
+    torch.testing.assert_close(ours, theirs)
+    assert not torch.isclose(ours, page[name](z.square()))
+
+
+def test_the_page_has_the_contractive_terms_of_the_library(page, layer):
+    x = torch.rand(6, 1, 3, 4, generator=torch.Generator().manual_seed(2))
+    h = encoder(layer)(x)
+    torch.testing.assert_close(
+        page["contractive_sigmoid"](h, layer.weight),
+        penalties.contractive_sigmoid(h, layer.weight),
+    )
+    drawn = [
+        terms(encoder(layer), x, torch.Generator().manual_seed(3))
+        for terms in (page["contractive"], penalties.contractive)
+    ]
+    torch.testing.assert_close(*drawn)
+
+
+def test_unit_columns_are_those_of_the_library(network):
+    net = network["Net"](torch.relu, unit=True)
+    assert torch.equal(net.columns(), penalties.unit_columns(net.up))
+
+
+def test_tied_weights_are_one_matrix(network):
+    net = network["Net"](torch.relu, tied=True)
+    names = {name for name, _ in net.named_parameters()}
+    assert names == {"down.weight", "down.bias", "bias"}
+    assert torch.equal(net.columns(), net.down.weight.T)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_jacobian_of_the_whole_map_is_autograds(network, tied):
+    torch.manual_seed(1)
+    net = network["Net"](torch.sigmoid, tied=tied)
+    with torch.no_grad():
+        net.down.weight.mul_(3)
+    x = torch.rand(4, 1, 28, 28)
+    exact = penalties.jacobian_norm(lambda x: net(x)[0].flatten(1), x).mean() / D
+    ours = network["whole"](net, x, net.encode(x))
+    torch.testing.assert_close(ours, exact)
