@@ -76,6 +76,7 @@ def to_onnx(
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             verbose=False,
         )
+        assert program is not None  # as it is where the exporter writes a file
         content = _described(onnx, program.model_proto, shape)
         session = _session(onnxruntime, content)
         for batch in (x, x[:1]):

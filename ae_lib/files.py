@@ -168,7 +168,7 @@ def _square(image: Image.Image, size: int, notes: list[str]) -> Image.Image:
         image = Image.fromarray((deep >> 8).clip(0, 255).astype(np.uint8))
     elif image.has_transparency_data:
         image = image.convert("RGBA")
-        if image.getextrema()[3][0] < 255:
+        if np.asarray(image)[..., 3].min() < 255:
             notes.append("transparent, now white there")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)

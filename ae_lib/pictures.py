@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +70,10 @@ def read(folder: str | Path, size: int = 64) -> Folder:
     ]
     # All the memory at once: what does not fit should fail now, not half way.
     pixels = torch.empty(len(files), 3, size, size, dtype=torch.uint8)
-    names, parents, notes, left_out = [], [], {}, {}
+    names: list[str] = []
+    parents: list[str] = []
+    notes: dict[str, tuple[str, ...]] = {}
+    left_out: dict[str, str] = {}
     for file in files:
         name = file.relative_to(start).as_posix()
         try:
@@ -117,7 +121,8 @@ def alike(images: Images | Tensor, tolerance: float = 0.02, side: int = 16) -> T
     >>> alike(torch.cat([x, x + 0.001]).clamp(0, 1))
     tensor([0, 1, 2, 0, 1, 2])
     """
-    parts = getattr(images, "pixels", images).split(500)
+    pixels: Any = getattr(images, "pixels", images)
+    parts = pixels.split(500)
     small = torch.cat([F.adaptive_avg_pool2d(to_unit(x), side) for x in parts])
     small = small.flatten(1)  # (N, C·side·side)
     reach = tolerance * small.shape[1] ** 0.5
