@@ -2,7 +2,8 @@
 
 Each is a number to add to the error, times a weight: 0 or more, the mean over images.
 All but the divergence, which looks at a sigmoid code, depend on the size of the code,
-and a decoder may undo any size: `unit_columns` is the cure. Chapter 18 derives them.
+and a decoder may undo any size: columns of length 1 are the cure. Chapter 18 derives
+them.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
 
 Encode = Callable[[Tensor], Tensor]
@@ -91,12 +91,3 @@ def jacobian_norm(encode: Encode, x: Tensor) -> Tensor:
 
     rows = torch.func.vmap(torch.func.jacrev(one))(x)  # (B, K, C, H, W)
     return rows.flatten(1).square().sum(dim=1).detach()
-
-
-def unit_columns(weight: Tensor) -> Tensor:
-    """Return the decoder's weight (D, K) with columns of length 1.
-
-    >>> unit_columns(torch.tensor([[3.0], [4.0]])).flatten().tolist()
-    [0.6000000238418579, 0.800000011920929]
-    """
-    return F.normalize(weight, dim=0)

@@ -281,14 +281,14 @@ def table(names):
 table(["nothing", *FILTERS])
 
 # %% [markdown]
-# No filter is worse than nothing in decibels; in SSIM the bilateral one is, on
-# two kinds by a hair. And none is good at everything. Non-local means is
-# strong against Gaussian noise, and so is PCA that shrinks, on photographs the
-# best of all. Against specks both are poor: nothing else looks like a speck,
-# so non-local means leaves it, or smears everything. There the median is good.
-# And `repair`, which knows where to look, is far ahead of everybody on two
-# kinds and does nothing at all on the third. Half of denoising is to know what
-# the damage looks like.
+# On photographs no filter is worse than nothing in decibels; in SSIM the
+# bilateral one is, on two kinds by a hair. And none is good at everything.
+# Non-local means is strong against Gaussian noise, and so is PCA that shrinks,
+# on photographs the best of all. Against specks both are poor: nothing else
+# looks like a speck, so non-local means leaves it, or smears everything. There
+# the median is good. And `repair`, which knows where to look, is far ahead of
+# everybody on two kinds and does nothing at all on the third. Half of
+# denoising is to know what the damage looks like.
 
 
 # %%

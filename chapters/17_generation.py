@@ -643,11 +643,11 @@ gallery({"from": a, "to": b} | ways, credit)
 
 # %% [markdown]
 # The middles of the two codes look like pen strokes, those of the fade like
-# two sheets held against the light. Between two 4s, or two 9s, they are good
-# digits. But many of them are no digit that you can name. By precision, the
-# judge, which knows digits and not taste, does not prefer them: no larger
+# two sheets held against the light. Where both ends are the same digit, as two
+# 7s of MNIST are, they are good. Many others no one can name. By precision,
+# the judge, which knows digits and not taste, does not prefer them: no larger
 # share of them lies among real digits. (In recall the fade has an advantage
-# that it owes to its ends: they are real, and sharp.) Between a 6 and a 1 lies
+# that it owes to its ends: they are real, and sharp.) Between a 3 and a 0 lies
 # nothing that anybody writes, and a smooth path must cross it somewhere.
 
 # %%

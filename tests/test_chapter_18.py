@@ -54,11 +54,6 @@ def test_the_page_has_the_contractive_terms_of_the_library(page, layer):
     torch.testing.assert_close(*drawn)
 
 
-def test_unit_columns_are_those_of_the_library(network):
-    net = network["Net"](torch.relu, unit=True)
-    assert torch.equal(net.columns(), penalties.unit_columns(net.up))
-
-
 def test_tied_weights_are_one_matrix(network):
     net = network["Net"](torch.relu, tied=True)
     names = {name for name, _ in net.named_parameters()}

@@ -108,10 +108,3 @@ def test_a_code_that_is_no_share_is_refused(z):
 def test_a_target_that_is_no_share_is_refused(rho):
     with pytest.raises(ValueError, match="rho is a share"):
         penalties.kl_sparsity(torch.full((2, 2), 0.5), rho)
-
-
-def test_unit_columns_take_the_size_out_of_the_decoder():
-    weight = torch.randn(6, 3, generator=seeded(6))
-    columns = penalties.unit_columns(weight)
-    torch.testing.assert_close(columns.norm(dim=0), torch.ones(3))
-    torch.testing.assert_close(penalties.unit_columns(8 * weight), columns)
