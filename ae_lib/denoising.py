@@ -60,7 +60,8 @@ class Residual(nn.Module):
         first = nn.Conv2d(12, width, 3, padding=1)  # (B, 32, 16, 16)
         last = nn.Conv2d(width, 12, 3, padding=1)
         nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        assert last.bias is not None  # for the type checker
+        nn.init.zeros_(last.bias)
         blocks = [Block(width) for _ in range(depth)]
         self.damage = nn.Sequential(fold, first, *blocks, last, unfold)
 

@@ -171,7 +171,7 @@ def shared_batch_norm(model: nn.Module) -> Iterator[None]:
     """
     norms = [m for m in model.modules() if isinstance(m, _BatchNorm)]
     norms = norms if size() > 1 else []
-    for norm in norms:
+    for norm in norms:  # on the object, which nn.Module allows and types do not
         norm.forward = partial(_batch_norm, norm)  # type: ignore[method-assign]
     try:
         yield

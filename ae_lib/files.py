@@ -107,7 +107,7 @@ class _Member(tarfile.TarInfo):
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # not in its stubs
             raise  # a block of zeros, the proper end
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"cut or damaged at byte {tar.offset:,}") from error

@@ -243,7 +243,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str):
         if name == "_reconstruct" and module.endswith("core.multiarray"):
-            core: Any = np._core  # type: ignore[attr-defined]
+            core: Any = np._core  # type: ignore[attr-defined]  # private to NumPy
             return core.multiarray._reconstruct  # of numpy 1 and 2 alike
         if module == "numpy" and name in ("ndarray", "dtype"):
             return getattr(np, name)

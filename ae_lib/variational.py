@@ -44,6 +44,7 @@ class VariationalAutoencoder(Autoencoder):
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]
 
+    # A tuple, where the class it inherits from returns the reconstruction alone.
     def forward(  # type: ignore[override]
         self, x: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -214,6 +214,7 @@ def _is_small(box):
     return len(box) <= 10_000 and all(isinstance(i, _PLAIN) for i in items)
 
 
+# NumPy's global generator is old, and programs under examination draw from it.
 def _rng():
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
     return torch.get_rng_state(), cuda, np.random.get_state(), random.getstate()  # noqa: NPY002

@@ -30,7 +30,7 @@ STEPS = 120
 # What the page defines; a test holds the two equal.
 
 
-def network(act=nn.ReLU, norm=True, latent_dim=32, width=16, seed=0):  # noqa: D103
+def network(act=nn.ReLU, norm=True, latent_dim=32, width=16, seed=0):  # noqa: D103 (as on the page)
     torch.manual_seed(seed)
 
     def after():
@@ -48,7 +48,7 @@ def network(act=nn.ReLU, norm=True, latent_dim=32, width=16, seed=0):  # noqa: D
     return nn.Sequential(*down, *code, *back, *up, *out)
 
 
-def weighted(model):  # noqa: D103
+def weighted(model):  # noqa: D103 (as on the page)
     return [layer for layer in model if isinstance(layer, HEAVY)]
 
 

@@ -33,7 +33,7 @@ EPOCHS = 12
 # What the page defines; a test holds the two equal.
 
 
-class Net(nn.Module):  # noqa: D101
+class Net(nn.Module):  # noqa: D101 (as on the page)
     def __init__(self, latent_dim, register):
         super().__init__()
         down = [nn.Conv2d(1, 16, 4, 4), nn.ReLU()]  # (B, 16, 7, 7)

@@ -11,7 +11,7 @@ controls. `python -m ae_lib.explore` prints how fast each panel answers.
 """
 
 try:
-    import ipywidgets  # noqa: F401
+    import ipywidgets  # noqa: F401 (is it there?)
 except ImportError as error:
     raise ImportError(
         "ae_lib.explore needs ipywidgets, which is not installed; "
