@@ -78,7 +78,9 @@ def test_the_two_records_belong_together():
     errors = {(c["latent_dim"], c["seed"]): c["mse"] for c in cells}
     ours = {(r["latent_dim"], r["seed"]) for r in rows if r["method"] == "network"}
     linear = [r["latent_dim"] for r in rows if r["method"] == "PCA"]
-    assert ours == set(errors) and linear[:-1] == sorted({k for k, _ in errors})
+    assert ours <= set(errors)  # rates may be of fewer seeds, never of fewer sizes
+    sizes = sorted({k for k, _ in errors})
+    assert sorted({k for k, _ in ours}) == sizes and linear[:-1] == sizes
     assert sweep["provenance"]["source"] == rate["provenance"]["source"]
     for row in rows:  # the first thousand test images are as hard as all of them
         if row["method"] == "network":
