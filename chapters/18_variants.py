@@ -198,6 +198,7 @@ class Components(PCA):
         return self.components.T  # (784, K)
 
 
+# %%
 class Pixels:
     """An image as its own code: 784 numbers, each with its own pixel."""
 
@@ -330,6 +331,7 @@ def projected(net):
     return net
 
 
+# %%
 groups["projected"] = [projected(net) for net in groups["linear"]]
 show("linear", "projected", "linear, tied")
 
@@ -405,6 +407,8 @@ with torch.no_grad():
         part.div_(10)
     cheat.up.mul_(10)
     price = l1(cheat.encode(x_test)) / l1(groups["ReLU"][0].encode(x_test))
+
+# %%
 change = abs(lost(cheat) - lost(groups["ReLU"][0]))
 still_on = activity(cheat)[0] / activity(groups["ReLU"][0])[0]
 answers = zip(measure(cheat), measure(groups["ReLU"][0]))
@@ -445,6 +449,7 @@ def warmed(term, steps=300):
     return gentle
 
 
+# %%
 cures = {}
 for unit in (False, True):
     for how, weight in (("cold", 0.1), ("smaller", 0.075), ("warm", 0.1)):
@@ -459,10 +464,10 @@ for unit in (False, True):
 # %% [markdown]
 # Warming up saves nearly all units on MNIST, and up to half on the stand-in,
 # where the plain ReLU has lost a fifth without any term. A constant weight of
-# the same average saves fewer. Columns of length 1 take the cheat away, so that
-# the penalty means the same in each unit; they save some units as well, but
-# not as many. From here on *L1* means both cures, at λ = 0.1. Why 0.1? It was
-# not chosen by this table, which is one of test digits: see
+# the same average saves fewer. Columns of length 1 take the cheat away, so
+# that the penalty means the same in each unit; they save some units as well,
+# but not as many. From here on *L1* means both cures, at λ = 0.1. Why 0.1? It
+# was not chosen by this table, which is one of test digits: see
 # [How strong?](#How-strong?).
 
 # %%
@@ -607,6 +612,7 @@ def disguise(rho=0.05, size=0.01):
     return net
 
 
+# %%
 rivals, price = {"trained": groups["KL"][0], "disguise": disguise()}, {}
 for name, net in rivals.items():
     z, term = net.encode(x), kl_sparsity(net.encode(x)).abs().item()
@@ -903,8 +909,6 @@ claim("the denoiser's code is calmer than without", calmer, "<", 0.9)
 # %% [markdown]
 # But is it calm for *its error*? PCA needs no penalty: cut components off, and
 # there is a line of PCAs. The contractive term has one too, of four strengths.
-# **Look:** which points lie below the line of PCA, that is, calmer than PCA at
-# the same loss?
 
 # %%
 from ae_lib.plots.style import GREY, PALETTE, picture, styled
@@ -916,6 +920,9 @@ for weight in (0.001, 0.003, 0.03):
     pairs[weight] = train(partial(sigmoid, tied=True), calm, weight)
 strengths = [(lost(pairs[w]), moved(pairs[w])) for w in sorted(pairs)]
 
+# %% [markdown]
+# **Look:** which points lie below the line of PCA, that is, calmer than PCA at
+# the same loss?
 
 # %%
 CALM = ("sigmoid", "KL", "ReLU", "L1", "tied", "denoising", "contractive")
@@ -1140,6 +1147,7 @@ def trained(make, term, strength):
     return train(make, term(), strength, images=part)
 
 
+# %%
 steps = {}
 for name, (make, term, middle) in LADDERS.items():
     factor = 2 if make is denoiser else 3
