@@ -151,6 +151,7 @@ def eight(net, x_new):
     return 1 - ((x_hat - x_new).square().mean() / spread).item()
 
 
+# %%
 def probe(net, images):
     z, z_new = extract(net.encode, digits), extract(net.encode, images)
     return linear_probe(z, digits.labels, z_new, images.labels)
@@ -168,6 +169,8 @@ for weight in (0.0, 0.1, 0.4, 1.6):
     answers[weight] = lost(net, x_held), on, probe(net, held)
     print("λ = {:3.1f}  lost {:6.1%}   on {:4.0%}   probe {:.1%}".format(
         weight, *answers[weight]))  # fmt: skip
+
+# %%
 best = max(answers, key=lambda weight: answers[weight][2])
 judged = {weight: probe(nets[weight], test) for weight in (0.0, best)}
 print(f"chosen: λ = {best}; on test images {judged[best]:.1%}, "
