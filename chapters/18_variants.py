@@ -14,9 +14,10 @@
 # - make the trouble that comes with each (a shrunken code, dead units, a term
 #   on the wrong axis, collapse, a log-variance that explodes), see it in a
 #   number, name it and cure it;
-# - judge every variant against PCA.
+# - choose the strength of a term without looking at the test, and judge every
+#   variant against PCA, raw pixels and random weights.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 130 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -47,6 +48,7 @@ import torch.nn.functional as F
 
 digits = data.load("mnist", limit=3_000)
 test = data.load("mnist", "test", limit=1_000)
+reading = data.load("mnist", "test")  # all of them, for the probe alone
 x, x_test, credit = digits.unit(), test.unit(), digits.source
 D, K = x[0].numel(), 64  # 784 pixels, 64 units
 
@@ -82,16 +84,21 @@ class Net(nn.Module):
 # %% [markdown]
 # A *variant* is the mean squared error, plus a weight times a term. A term may
 # look at the network, the images and the code. All variants have the same
-# steps and the same seeds, 0, 1 and 2.
+# images, the same steps, tuned for none of them, and the same seeds, 0, 1
+# and 2. A number printed without ± is that of seed 0.
 
 # %%
 from ae_lib.training import fit
 
 OPTIONS = {
-    "epochs": -(-600 // -(-len(digits) // 50)),  # about 600 steps
     "optimizer": lambda net: torch.optim.Adam(net.parameters(), 0.01),
     "batch_size": 50, "precision": "float32", "verbose": False, "watch": 0,
 }  # fmt: skip
+
+
+def teach(net, loss, seed, images):
+    epochs = -(-600 // -(-len(images) // 50))  # about 600 steps
+    fit(net, images, loss=loss, seed=seed, epochs=epochs, **OPTIONS)
 
 
 # %%
@@ -111,11 +118,10 @@ def nothing(net, x, z):
 relu, sigmoid = partial(Net, torch.relu), partial(Net, torch.sigmoid)
 
 
-def train(make, term=nothing, weight=0.0, seed=0):
+def train(make, term=nothing, weight=0.0, seed=0, images=digits):
     torch.manual_seed(seed)
     net = make()
-    loss = objective(net, term, weight)
-    fit(net, digits, loss=loss, seed=seed, **OPTIONS)
+    teach(net, objective(net, term, weight), seed, images)
     return net
 
 
@@ -126,9 +132,9 @@ def train(make, term=nothing, weight=0.0, seed=0):
 # share comes back if each image may keep its 8 largest units, by what they add
 # to the picture, and the others stay at rest, at their median? *Calm*: how far
 # does noise of $\sigma = 0.2$ move the code, in units of the distance between
-# codes? *Features*: what does a linear probe read?
+# codes? *Features*: how often is a linear probe right, on all test digits?
 #
-# None of them changes if the code is stretched. That will matter.
+# None of them changes if the whole code is stretched. That will matter.
 
 # %%
 from ae_lib.baselines import PCA
@@ -147,11 +153,12 @@ def lost(net):
 
 # %%
 @torch.no_grad()
-def kept(net, n):
+def kept(net, n, x=x, x_test=x_test):
     z, rest = net.encode(x_test), net.encode(x).median(dim=0).values
     size = (z - rest).abs() * net.columns().norm(dim=0)  # (N, K)
     rank = size.argsort(dim=1, descending=True).argsort(dim=1)
     x_hat = net.decode(torch.where(rank < n, z, rest))
+    spread = (x_test - x.mean(0)).square().mean()
     return 1 - ((x_hat - x_test).square().mean() / spread).item()
 
 
@@ -165,8 +172,8 @@ def moved(net):
 
 
 def probe(net):
-    z, z_test = extract(net.encode, digits), extract(net.encode, test)
-    return linear_probe(z, digits.labels, z_test, test.labels)
+    z, z_new = extract(net.encode, digits), extract(net.encode, reading)
+    return linear_probe(z, digits.labels, z_new, reading.labels)
 
 
 def measure(net):
@@ -174,11 +181,13 @@ def measure(net):
 
 
 # %% [markdown]
-# The rivals first: PCA with as many components, PCA with 16, and this network
-# before any training. A theorem helps to read their errors: the decoder is one
-# matrix, so whatever the encoder does, reconstructions lie in 64 directions,
-# and on the training images nothing can lose less than PCA. It is the floor
-# under this whole page.
+# The rivals first: the pixels as they are, PCA with as many components as the
+# network has units, PCA with 16, and this network before any training. A
+# theorem helps to read the errors: the decoder is one matrix, so whatever the
+# encoder does, reconstructions lie in 64 directions, and on the training
+# images no code of 64 numbers can lose less than PCA. It is the floor under
+# this page. (The stand-in's digits were drawn with 8 × 8 dots and enlarged. 64
+# directions hold them all, and there the floor is zero.)
 
 
 # %%
@@ -189,14 +198,34 @@ class Components(PCA):
         return self.components.T  # (784, K)
 
 
+# %%
+class Pixels:
+    """An image as its own code: 784 numbers, each with its own pixel."""
+
+    def encode(self, x):
+        return x.flatten(1)  # (B, 784)
+
+    def decode(self, z):
+        return z.unflatten(1, (1, 28, 28))
+
+    def columns(self):
+        return torch.eye(D)
+
+
+# %%
 pca = Components.fit(digits, K)
-groups = {"PCA, 64": [pca], "PCA, 16": [Components.fit(digits, 16)]}
+groups = {"pixels": [Pixels()], "PCA, 64": [pca],
+          "PCA, 16": [Components.fit(digits, 16)]}  # fmt: skip
 for name, units in (("untrained", K), ("untrained, 256", 256)):
     groups[name] = []
     for seed in range(3):
         torch.manual_seed(seed)
         groups[name].append(relu(units=units))
 
+
+# %% [markdown]
+# The last column has a luck of its own, that of the test digits drawn; ± does
+# not show it, the line below the table does. PCA and pixels have no seeds.
 
 # %%
 HEADS = ("lost", "8 units", "moved", "probe")
@@ -213,13 +242,16 @@ def show(*names):
         print(f"{name:14}" + "".join(f"{a:9.1f} ± {b:3.1f}" for a, b in pairs))
 
 
-show("PCA, 64", "PCA, 16", "untrained")
+show("pixels", "PCA, 64", "PCA, 16", "untrained")
+luck = 100 * (0.1 / len(reading)) ** 0.5  # a share of 0.9 or so
+print(f"{len(reading):,} test digits: the probe is known to ± {luck:.1f}")
 
 # %% [markdown]
-# (± is the standard deviation over the seeds; PCA has none.) PCA-16 is calmer
-# than PCA-64: a shorter code leaves more noise out. And the
-# untrained network, which reconstructs nothing, is not a bad feature at all.
-# Whoever claims that a variant makes better features must beat these rows.
+# (± is the standard deviation over the seeds.) PCA-16 is calmer than PCA-64: a
+# shorter code leaves more noise out. A probe reads the pixels as well as it
+# reads PCA. And an untrained network reconstructs nothing, but most of the
+# names are still in its code. Whoever claims that a variant makes better
+# features must beat these rows.
 #
 # ## Tied weights
 #
@@ -243,10 +275,10 @@ show("PCA, 64", "linear", "linear, tied")
 
 # %% [markdown]
 # Half of the weights, and no error more. But the tied code is calmer.
-# **Guess** why, then look at the encoder $W$ alone. Is it a *rotation*, on the
-# 16 largest components $C$, so that $C W^\top W C^\top$ is the identity? Which
-# share of them lies in the span of its rows? And is any row one of the eight
-# largest (a *match* of 1)?
+# **Guess** why, then look at the encoders $W$ of seed 0. Is $W$ a *rotation*,
+# on the 16 largest components $C$, so that $C W^\top W C^\top$ is the
+# identity? Which share of them lies in the span of its rows? And is any row
+# one of the eight largest (a *match* of 1)?
 
 
 # %%
@@ -282,10 +314,42 @@ claim("but are not components of PCA", tied[2], "<", 0.8)
 # If one matrix must go both ways, the best it can do is to be a rotation of
 # PCA's subspace (Baldi and Hornik 1989), by any angle: lengths stay as they
 # are, and noise outside of the subspace stays outside. Untied, the encoder may
-# use other directions than the decoder, as long as the product is right, and
-# noise comes in through them. With a sigmoid at the code tying has a price;
-# the row comes in the last table.
-#
+# also look where the images hardly vary: it costs no error. **Guess** how much
+# of the noise comes in there, then take it away: leave each row its part in
+# PCA's 64 directions and nothing else.
+
+# %%
+from copy import deepcopy
+
+
+@torch.no_grad()
+def projected(net):
+    net, P = deepcopy(net), pca.components.T @ pca.components  # (784, 784)
+    W = net.down.weight.clone()
+    net.down.weight.copy_(W @ P)
+    net.down.bias.add_((W - W @ P) @ pca.mean.flatten())
+    return net
+
+
+# %%
+groups["projected"] = [projected(net) for net in groups["linear"]]
+show("linear", "projected", "linear, tied")
+
+# %% [markdown]
+# The error is nearly what it was, and half or more of what tying gains in calm
+# is there. The rest is the other difference: what is left is no rotation. With
+# a sigmoid at the code tying has a price; the row comes in the last table.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+mean = {name: rows.mean(dim=0).tolist() for name, rows in scores.items()}
+dearer = mean["projected"][0] - mean["linear"][0]
+claim("outside of PCA's 64 directions: no error", dearer, "<", 0.01)
+gain = mean["linear"][2] - mean["projected"][2]
+tied = mean["linear"][2] - mean["linear, tied"][2]
+claim("and half of what tying gains, or more", gain / tied, ">", 0.45)
+
+# %% [markdown]
 # ## Sparse: few units at a time
 #
 # For this the code must be able to say *nothing*: a ReLU. The term is the mean
@@ -331,31 +395,34 @@ for weight, net in ladder.items():
 
 # %% [markdown]
 # Two troubles at once. Read the columns `size` and `columns`: at λ = 0.01 the
-# numbers that are on have shrunk to less than half, and the decoder's columns
-# have grown. That is the *cheat*: a code divided by ten, with columns ten
+# numbers that are on have shrunk by half, and the decoder's columns have
+# grown. That is the *cheat*: a code divided by ten, with columns ten
 # times as long, gives the same image at a tenth of the price, and nothing has
 # become sparse. It needs no training to be seen:
 
 # %%
-from copy import deepcopy
-
 cheat = deepcopy(groups["ReLU"][0])
 with torch.no_grad():
     for part in (cheat.down.weight, cheat.down.bias):
         part.div_(10)
     cheat.up.mul_(10)
     price = l1(cheat.encode(x_test)) / l1(groups["ReLU"][0].encode(x_test))
+
+# %%
 change = abs(lost(cheat) - lost(groups["ReLU"][0]))
 still_on = activity(cheat)[0] / activity(groups["ReLU"][0])[0]
+answers = zip(measure(cheat), measure(groups["ReLU"][0]))
+noticed = max(abs(a - b) for a, b in answers)
 
 # %%
 # NBVAL_CHECK_OUTPUT
 claim("the cheat: a tenth of the penalty", price, "~", 0.1, tol=1e-3)
 claim("with the same images", change, "~", 0, tol=1e-3)
 claim("and as many units on", still_on, "~", 1, tol=1e-2)
+claim("none of the four questions notices", noticed, "~", 0, tol=1e-2)
 _, size, long, _ = activity(ladder[0.01])
 before = activity(ladder[0.0])
-claim("λ = 0.01: what is on shrinks", size / before[1], "<", 0.65)
+claim("λ = 0.01: what is on shrinks", size / before[1], "<", 0.55)
 claim("as the decoder grows", long / before[2], ">", 1.15)
 claim("λ = 0.1: hardly a unit is left", activity(ladder[0.1])[3], ">", 50)
 
@@ -365,8 +432,9 @@ claim("λ = 0.1: hardly a unit is left", activity(ladder[0.1])[3], ">", 50)
 # There the ReLU has no gradient, and it never comes back. The reconstruction
 # that would have paid for it comes too late. Two cures are recommended. `unit`
 # keeps the columns at length 1, against the cheat. *Warming up* lets the
-# weight rise over the first half of the training, against early death.
-# **Guess** which of them does what:
+# weight rise over the first half of the training, against early death. But a
+# weight that rises to 0.1 is also a smaller one, 0.075 on average: a row with
+# that, from start to end, must lose. **Guess** what does what:
 
 
 # %%
@@ -381,31 +449,40 @@ def warmed(term, steps=300):
     return gentle
 
 
+# %%
 cures = {}
 for unit in (False, True):
-    for warm in (False, True):
-        term = warmed(sparse) if warm else sparse
-        net = train(partial(relu, unit=unit), term, 0.1)
-        cures[unit, warm] = (*activity(net), lost(net))
-        on, size, long, dead, error = cures[unit, warm]
-        print(f"{'unit' if unit else 'free':4} {'warm' if warm else 'cold'}  "
+    for how, weight in (("cold", 0.1), ("smaller", 0.075), ("warm", 0.1)):
+        term = warmed(sparse) if how == "warm" else sparse
+        net = train(partial(relu, unit=unit), term, weight)
+        cures[unit, how] = (*activity(net), lost(net))
+        on, size, long, dead, error = cures[unit, how]
+        print(f"{'unit' if unit else 'free'} {how:7}  "
               f"on {on:4.0%}  size {size:5.2f}  columns {long:4.2f}  "
               f"dead {dead:2}  lost {error:6.1%}")  # fmt: skip
 
 # %% [markdown]
-# Warming up is what keeps units alive, and most of the images with them.
-# Columns of length 1 take the cheat away, so that the penalty means the same
-# in each unit; they do not save the units. From here on *L1* means both cures,
-# at λ = 0.1.
+# Warming up saves nearly all units on MNIST, and up to half on the stand-in,
+# where the plain ReLU has lost a fifth without any term. A constant weight of
+# the same average saves fewer. Columns of length 1 take the cheat away, so
+# that the penalty means the same in each unit; they save some units as well,
+# but not as many. From here on *L1* means both cures, at λ = 0.1. Why 0.1? It
+# was not chosen by this table, which is one of test digits: see
+# [How strong?](#How-strong?).
 
 # %%
 # NBVAL_CHECK_OUTPUT
 for unit in (False, True):
-    cold, warm = cures[unit, False], cures[unit, True]
+    cold, smaller, warm = (cures[unit, k] for k in ("cold", "smaller", "warm"))
     name = "unit columns" if unit else "free columns"
     claim(f"{name}: warming up saves units", cold[3] - warm[3], ">", 10)
     claim(f"{name}: and error", warm[4] / cold[4], "<", 0.85)
-claim("warm and unit: few units are on", cures[True, True][0], "<", 0.3)
+    more = smaller[3] - warm[3]
+    claim(f"{name}: more than a smaller weight does", more, ">", 7)
+for how in ("cold", "smaller"):
+    more = cures[False, how][3] - cures[True, how][3]
+    claim(f"{how}: columns of length 1 save some", more, ">", 3)
+claim("warm and unit: few units are on", cures[True, "warm"][0], "<", 0.3)
 
 # %% [markdown]
 # ### Sparse by divergence
@@ -436,11 +513,11 @@ def other_axis(net, x, z):
 
 
 # %% [markdown]
-# It needs a code between 0 and 1; a sigmoid cannot be stretched, so this term
-# cannot be cheated by size. But it can be put on the wrong axis, one letter
-# away. "Then it is inert," one reads. **Guess:** what does it do instead?
-# Printed are the mean activity, and how many units *stand still* (a deviation
-# below 0.01 over the test images).
+# It needs a code between 0 and 1, and a sigmoid cannot be stretched. Is it
+# safe from the cheat, then? Keep the question. First another trouble, the
+# wrong axis, one letter away. "Then it is inert," one reads. **Guess:** what
+# does it do instead? Printed are the mean activity, and how many units *stand
+# still* (a deviation below 0.01 over the test images).
 
 # %%
 groups["sigmoid"] = three(sigmoid)
@@ -451,6 +528,7 @@ for name, net in (("sigmoid", groups["sigmoid"][0]),
                   ("KL", groups["KL"][0]), ("other axis", wrong)):  # fmt: skip
     z = extract(net.encode, test)
     still[name] = (z.std(dim=0) < 0.01).sum().item()
+    still[name, "mean"] = z.mean().item()
     print(f"{name:11} mean activity {z.mean():.2f}  still {still[name]:2}  "
           f"lost {lost(net):.1%}  probe {probe(net):.1%}")  # fmt: skip
 
@@ -459,8 +537,8 @@ for name, net in (("sigmoid", groups["sigmoid"][0]),
 # nobody asks the units to take turns. So a dozen units do all the work for all
 # images, and the rest never move. Mean activity, the number one would look at,
 # is *nearer* to the target than with the right axis. What does the doctor say,
-# to this and to an L1 weight of 1? It gets the untrained network, some
-# batches, and the loss.
+# to this, and to L1 with a weight of 1, and of 0.1, which has just left hardly
+# a unit alive? It gets the untrained network, some batches, and the loss.
 
 # %%
 from ae_lib import doctor
@@ -484,16 +562,22 @@ def fresh(act, **options):
 found = {}
 for name, act, term, weight in (
     ("L1 of 1", torch.relu, sparse, 1.0),
-    ("other axis", torch.sigmoid, other_axis, 0.01),
-    ("KL", torch.sigmoid, divergence, 0.01),
+    ("L1 of 0.1", torch.relu, sparse, 0.1),
+    ("other axis", torch.sigmoid, other_axis, 0.1),
+    ("KL of 0.03", torch.sigmoid, divergence, 0.03),
+    ("KL of 0.1", torch.sigmoid, divergence, 0.1),
 ):
     net = fresh(act)
     print(f"{name}: ", end="")
     found[name] = ask(net, objective(net, term, weight))
 
 # %% [markdown]
-# It names both, with the line that mends them, before the first step; its word
-# *inert* is milder than what we saw. To the right axis it says nothing.
+# It names the axis and the weight of 1, with the line that mends them, before
+# the first step; its word *inert* is milder than what we saw. The weight of
+# 0.1 passes, though it kills: a look at the start does not see a death that
+# training brings. Against the right axis it has nothing at 0.03. At 0.1, the
+# strength of this page, it is silent on MNIST and calls it too strong on the
+# stand-in.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -503,17 +587,63 @@ claim("the wrong axis loses more", lost(wrong) / lost(groups["KL"][0]),
       ">", 1.05, unit="times")  # fmt: skip
 named = "sparse.too-strong" in found["L1 of 1"]
 claim("the doctor names the weight", named + 0, "~", 1, tol=0)
+claim("but not one that kills later", len(found["L1 of 0.1"]), "<", 1)
 named = "sparse.inert" in found["other axis"]
 claim("and the axis", named + 0, "~", 1, tol=0)
-claim("it has nothing against the right axis", len(found["KL"]), "<", 1)
+claim("nothing against the right axis", len(found["KL of 0.03"]), "<", 1)
+nearer = still["other axis", "mean"] - still["KL", "mean"]
+claim("the wrong axis has the smaller mean activity", nearer, "<", 0)
+
+# %% [markdown]
+# Now the question. The divergence looks at the mean of a unit, and at nothing
+# else. **Guess:** what would a code pay whose units are all at ρ, for every
+# image, and tell images apart by tiny changes? Build one by hand: PCA's
+# directions, a hundredth as long, and a decoder that makes up for it.
+
+
+# %%
+@torch.no_grad()
+def disguise(rho=0.05, size=0.01):
+    net, C, middle = fresh(torch.sigmoid), pca.components, pca.mean.flatten()
+    net.down.weight.copy_(size * C)  # (64, 784)
+    net.down.bias.copy_(torch.tensor(rho).logit() - size * C @ middle)
+    net.up.copy_(C.T / (size * rho * (1 - rho)))  # the slope there
+    net.bias.copy_(middle - rho * net.up.sum(dim=1))
+    return net
+
+
+# %%
+rivals, price = {"trained": groups["KL"][0], "disguise": disguise()}, {}
+for name, net in rivals.items():
+    z, term = net.encode(x), kl_sparsity(net.encode(x)).abs().item()
+    price[name] = term, F.mse_loss(net(x)[0], x).item() + 0.1 * term
+    print(f"{name:8}  divergence {term:.4f}  loss {price[name][1]:.4f}  "
+          f"a unit varies by {z.std(dim=0).mean():.4f}  "
+          f"lost {lost(net):.1%}")  # fmt: skip
+
+# %% [markdown]
+# It pays nothing, loses what PCA loses, and its loss is far below that of the
+# trained network, whose units do vary. So the cheat is there, and the best
+# thing to do; 600 steps have not found it. A term is safe if its *minimum* is
+# what was meant. Columns of length 1 would forbid this one.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+claim("in disguise: no divergence", price["disguise"][0], "~", 0, tol=1e-3)
+dearer = lost(rivals["disguise"]) - lost(pca)
+claim("and PCA's error", dearer, "~", 0, tol=0.01)
+ratio = price["disguise"][1] / price["trained"][1]
+claim("a smaller loss than training found", ratio, "<", 0.6)
 
 # %% [markdown]
 # ### Are sparse codes short codes?
 #
 # Now what it was *for*: few units that carry an image. Keep the $n$ largest
 # units of each image, and no others. PCA can play that game too: keep the $n$
-# largest of its 64 numbers, other ones for each image. **Draw on paper:**
-# which curve is highest at 8?
+# largest of its 64 numbers, other ones for each image. (PCA's largest are the
+# best $n$ of its columns. Of columns that are not orthogonal others may be
+# better than the largest; this asks for the encoder's own choice.) **Draw on
+# paper:** which curve is highest at 8?
 
 # %%
 groups["L1"] = three(
@@ -531,22 +661,24 @@ plots.line_with_spread(
 
 # %% [markdown]
 # The penalties do what they promise: with 8 units L1 and KL carry more of an
-# image than the same network without them. And they do not beat PCA. Its 64
-# fixed directions, of which each image takes the largest, are a little behind
-# L1 with 2 to 6 units on MNIST, level at 8, and far ahead if all may speak.
-# (More units than 64 come at the end.)
+# image than the same network without them. And they do not beat PCA, although
+# their strengths were chosen for just these 8 units. Its 64 fixed directions,
+# of which each image takes the largest, are behind L1 by a few hundredths with
+# 2 to 6 units on MNIST, nowhere clearly on the stand-in, and from 12 units on
+# ahead on both. (More units than 64 come at the end.)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-eight = {
-    name: torch.tensor(rows)[:, FEW.index(8)].mean().item()
-    for name, rows in curves.items()
-}
+curve = {name: torch.tensor(rows).mean(dim=0) for name, rows in curves.items()}
+eight = {name: row[FEW.index(8)].item() for name, row in curve.items()}
 claim("8 units: L1 carries more than without", eight["L1"] - eight["ReLU"],
       ">", 0.03)  # fmt: skip
 claim("so does KL", eight["KL"] - eight["sigmoid"], ">", 0.03)
-best = max(eight["L1"], eight["KL"]) - eight["PCA, 64"]
-claim("neither is clearly above PCA's 8 largest", best, "<", 0.03)
+ahead = torch.maximum(curve["L1"], curve["KL"]) - curve["PCA, 64"]
+claim("neither is clearly above PCA's 8", ahead[FEW.index(8)], "<", 0.03)
+claim("nor above PCA at any number", ahead.max(), "<", 0.06)
+many = ahead[FEW.index(12) :].max()
+claim("from 12 units on PCA is ahead", many, "<", -0.03)
 
 # %% [markdown]
 # ## Contractive: a code that keeps still
@@ -629,11 +761,11 @@ for name, a, b in (
           f"moved² {falls[name][1]:.1f}-fold, lost {lost(b):.1%}")  # fmt: skip
 
 # %% [markdown]
-# The cheat again. With free weights most of the fall of the penalty is size: a
-# small encoder, and a decoder that makes up for it. Tied weights are the
-# remedy of the paper, and half of one: there, too, the codes have moved closer
-# together. So report a number that does not mind size, never the penalty
-# itself.
+# The cheat again. With free weights the penalty falls several times further
+# than the codes become calm: the rest is size, a small encoder, and a decoder
+# that makes up for it. Tied weights are the remedy of the paper, and half of
+# one: there, too, the codes have moved closer together, by less. So report a
+# number that does not mind size, never the penalty itself.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -646,7 +778,9 @@ for name, (penalty, real) in falls.items():
     claim(f"{name}: the penalty falls", penalty, ">", 3)
     claim(f"{name}: the code does get calmer", real, ">", 1.5)
 free, tied = (penalty / real for penalty, real in falls.values())
-claim("free: most of the rest is size", free, ">", 2, unit="times")
+claim("free: it falls further than that", free, ">", 2, unit="times")
+claim("tied: it does, too", tied, ">", 1.2, unit="times")
+claim("but by less", tied / free, "<", 0.7)
 
 # %% [markdown]
 # One trouble more: the wrong derivative. Somebody leaves the slope out, or
@@ -727,14 +861,14 @@ for sigma in (0.02, 0.05, 0.1, 0.2, 0.4, 0.8):
 from ae_lib.denoising import Spoilt
 
 
-def denoiser(sigma, seed=0, tied=True):
+def denoiser(sigma, seed=0, tied=True, images=digits):
     def spoil(x, generator):
         return x + sigma * torch.randn(x.shape, generator=generator)
 
     torch.manual_seed(seed)
     net = sigmoid(tied=tied)
     loss = objective(net, nothing, 0.0)
-    fit(Spoilt(net, spoil, seed), digits, loss=loss, seed=seed, **OPTIONS)
+    teach(Spoilt(net, spoil, seed), loss, seed, images)
     return net
 
 
@@ -753,9 +887,10 @@ for sigma, tied in ((0.4, True), (0.8, True), (0.8, False)):
 # Tied networks agree, even where the expansion no longer holds. With free
 # weights and strong noise they agree in calm, roughly, and the noise costs
 # more of the image. So the theorem passes, with two remarks. It is the
-# Jacobian of the whole map that noise punishes, and the size of the code
-# cancels in it: a denoiser cannot be cheated as the contractive term can. And
-# noise costs no derivative.
+# Jacobian of the whole map that noise punishes, $V \,\mathrm{diag}(s)\, W$:
+# divide the code by ten and multiply $V$ by ten, and it is the same. A
+# denoiser cannot be cheated as the contractive term can. And noise costs no
+# derivative.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -765,27 +900,41 @@ for sigma in (0.4, 0.8):
     (a, b), (c, d) = twins[sigma, True]
     claim(f"σ = {sigma}, tied: as much is lost", a / c, "~", 1, tol=0.1)
     claim("and noise moves the codes alike", b / d, "~", 1, tol=0.12)
+(a, b), (c, d) = twins[0.8, False]
+claim("free: noise costs more of the image", a / c, ">", 1.08)
+claim("and calms about as much", b / d, "~", 1, tol=0.2)
 calmer = moved(groups["denoising"][0]) / moved(groups["tied"][0])
 claim("the denoiser's code is calmer than without", calmer, "<", 0.9)
 
 # %% [markdown]
-# But is it calm for *its error*? PCA needs no penalty: cut components off.
-# **Look:** which points lie below the line of PCA, that is, calmer than PCA at
-# the same loss?
+# But is it calm for *its error*? PCA needs no penalty: cut components off, and
+# there is a line of PCAs. The contractive term has one too, of four strengths.
 
 # %%
 from ae_lib.plots.style import GREY, PALETTE, picture, styled
 
-CUTS = (6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
+CUTS = (3, 4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64)
 line = [(lost(p), moved(p)) for p in map(pca.truncate, CUTS)]
+pairs = {0.01: groups["contractive"][0]}
+for weight in (0.001, 0.003, 0.03):
+    pairs[weight] = train(partial(sigmoid, tied=True), calm, weight)
+strengths = [(lost(pairs[w]), moved(pairs[w])) for w in sorted(pairs)]
+
+# %% [markdown]
+# **Look:** which points lie below the line of PCA, that is, calmer than PCA at
+# the same loss?
+
+# %%
 CALM = ("sigmoid", "KL", "ReLU", "L1", "tied", "denoising", "contractive")
 
 
 @styled
-def trade(line, points, source):
+def trade(line, strengths, points, source):
     figure = picture(7.5, 4.2, source)
     axes = figure.add_subplot()
-    axes.plot(*zip(*line), ".-", color=GREY, label="PCA, 64 to 6 numbers")
+    axes.plot(*zip(*line), ".-", color=GREY, label="PCA, 64 to 3 numbers")
+    axes.plot(*zip(*strengths), ">--", color=PALETTE[6], fillstyle="none",
+              label="contractive, λ 0.001 to 0.03")  # fmt: skip
     for i, (name, rows) in enumerate(points.items()):
         style = {"marker": "os^Dv<>P"[i], "color": PALETTE[i]}
         axes.plot(*zip(*rows), linestyle="", label=name, **style)
@@ -796,13 +945,15 @@ def trade(line, points, source):
 
 
 points = {k: [(lost(n), moved(n)) for n in groups[k]] for k in CALM}
-trade(line, points, credit)
+trade(line, strengths, points, credit)
 
 # %% [markdown]
-# Hardly anything lies below the line, and what does is close to it. Free
-# encoders lie far above, sparse or not; the tied ones come near. To make a
-# code calm, cutting PCA off is as good as contraction. The difference must be
-# elsewhere, if there is one.
+# Hardly anything lies below the line, and what does is close to it: the
+# contractive codes go along PCA's line over all strengths, from just above it
+# to just below, on the stand-in by a seventh. Free encoders lie far above,
+# sparse or not; tied and denoising come near. To make a code calm, cutting PCA
+# off is nearly as good as contraction. The difference must be elsewhere, if
+# there is one.
 
 
 # %%
@@ -814,10 +965,15 @@ def at(error):
             return d + (b - d) * (error - c) / (a - c)
 
 
-(error, value) = torch.tensor(points["contractive"]).mean(dim=0).tolist()
-claim("contractive: about PCA's line", value / at(error), "~", 1, tol=0.25)
-(error, value) = torch.tensor(points["L1"]).mean(dim=0).tolist()
-claim("L1: far above it", value / at(error), ">", 1.5, unit="times")
+ratios = [value / at(error) for error, value in strengths]
+claim("contractive: not far below PCA's line", min(ratios), ">", 0.75)
+claim("nor above", max(ratios), "<", 1.2)
+for name, bound in (("denoising", 1.25), ("tied", 1.35)):
+    (error, value) = torch.tensor(points[name]).mean(dim=0).tolist()
+    claim(f"{name}: near it", value / at(error), "<", bound, unit="times")
+for name in ("sigmoid", "KL", "ReLU", "L1"):
+    (error, value) = torch.tensor(points[name]).mean(dim=0).tolist()
+    claim(f"{name}: far above it", value / at(error), ">", 1.3, unit="times")
 
 # %% [markdown]
 # ## Variational: two troubles
@@ -856,10 +1012,10 @@ class Drawn(Net):
 
 
 # %%
-def train_vae(make, sigma, seed=0):
+def train_vae(make, sigma, seed=0, images=digits):
     torch.manual_seed(seed)
     net = make()
-    fit(net, digits, loss=negative_elbo(sigma), seed=seed, **OPTIONS)
+    teach(net, negative_elbo(sigma), seed, images)
     return net
 
 
@@ -868,6 +1024,12 @@ def train_vae(make, sigma, seed=0):
 def active(net):
     nats = kl_per_unit(*net.posterior(x_test)).mean(dim=0)  # (K,)
     return (nats > 0.1).sum().item()
+
+
+@torch.no_grad()
+def stuck(net):
+    logvar = net.spread(net.gain * x_test.flatten(1))  # before the clamp
+    return (logvar.abs() >= net.most).float().mean().item()
 
 
 # %% [markdown]
@@ -902,8 +1064,9 @@ for name, *options in (
 ):  # fmt: skip
     try:
         net = train_vae(partial(Drawn, *options), 0.3)
-        ends[name] = lost(net)
-        print(f"{name:23} lost {ends[name]:.1%}, active {active(net)}")
+        ends[name] = lost(net), active(net), stuck(net)
+        print("{:23} lost {:.1%}, active {}, at the clamp {:.0%}".format(
+            name, *ends[name]))  # fmt: skip
     except NonFiniteLoss as error:
         print(f"{name:23} {str(error).partition('.')[0]}")
 
@@ -941,12 +1104,72 @@ claim("no more are active than can be", used[1.0][1] - used[1.0][0], "<=", 0)
 for name in ("bytes", "starts at 100"):
     text = f"{name}, no clamp: no network"
     claim(text, (name in ends) + 0, "~", 0, tol=0)
-    ratio = ends[f"{name}, clamped"] / ends["in order"]
+    error, units, share = ends[f"{name}, clamped"]
+    ratio = error / ends["in order"][0]
     claim("a clamp does not mend it", ratio, ">", 2, unit="times")
+    claim("every unit looks active", units, "~", K, tol=0)
+    claim("and hardly a log-variance can move", share, ">", 0.9)
 for name, code in (("bytes", "data.scale"), ("starts at 100", "vae.logvar"),
                    ("absurd σ", "vae.collapse")):  # fmt: skip
     claim(f"the doctor: {code}", (code in found[name]) + 0, "~", 1, tol=0)
 claim("and nothing where all is in order", len(found["in order"]), "<", 1)
+
+# %% [markdown]
+# ## How strong?
+#
+# The last table of this page compares variants, and each of them has a dial.
+# Whoever turns it until the *test* looks good has measured nothing. So a sixth
+# of the training digits, drawn by seed, is held back, and each variant is
+# trained on the others with its strength as on this page, with a third of it
+# and with three times as much (half and twice for the denoiser's σ). What
+# chooses is the second question, 8 units, for all alike: not the probe, which
+# is the judge at the end. **Guess:** has every row its best in the middle?
+
+# %%
+part, held = data.hold_out(digits, len(digits) // 6, seed=0)
+x_part, x_held = part.unit(), held.unit()
+LADDERS = {
+    "L1": (partial(relu, unit=True), lambda: warmed(sparse), 0.1),
+    "L1, 256": (partial(relu, unit=True, units=256),
+                lambda: warmed(sparse), 0.4),
+    "KL": (sigmoid, lambda: divergence, 0.1),
+    "contractive": (partial(sigmoid, tied=True), lambda: calm, 0.01),
+    "denoising": (denoiser, None, 0.8), "VAE": (Drawn, None, 0.3),
+}  # fmt: skip
+
+
+# %%
+def trained(make, term, strength):
+    if make is denoiser:
+        return denoiser(strength, images=part)
+    if make is Drawn:
+        return train_vae(Drawn, strength, images=part)
+    return train(make, term(), strength, images=part)
+
+
+# %%
+steps = {}
+for name, (make, term, middle) in LADDERS.items():
+    factor = 2 if make is denoiser else 3
+    tried = [middle / factor, middle, middle * factor]
+    steps[name] = [
+        kept(trained(make, term, w), 8, x_part, x_held) for w in tried
+    ]
+    row = zip(tried, steps[name])
+    print(f"{name:12}" + "".join(f"{w:9.3f}: {a:5.1%}" for w, a in row))
+
+# %% [markdown]
+# On MNIST each row has its best in the middle, by a point or more: the
+# strengths of this page are what validation chooses. On the stand-in 64 units
+# would do better with a weaker L1; they have to live with the strength of
+# MNIST. No test digit had a say in this.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+behind = max(max(row) - row[1] for row in steps.values())
+claim("no step is clearly better than the middle", behind, "<", 0.04)
+worse = min(row[1] - row[2] for row in steps.values())
+claim("and a stronger term is worse in each row", worse, ">", 0.01)
 
 # %% [markdown]
 # ## Side by side
@@ -973,7 +1196,10 @@ show("PCA, 256", "untrained, 256", "ReLU", "L1", "ReLU, 256", "L1, 256")
 #
 # Now the eyes of all variants: ten units of each, as what they look for in an
 # image (rows of $W$, each at length 1, on one scale). **Look for** strokes,
-# for noise at the rim, and for a variant whose units could be PCA's.
+# for noise where images never change, and for a variant whose units could be
+# PCA's. In numbers: which share of a row's squared length lies on *blank*
+# pixels, whose deviation is below 0.02? And how well does the nearest row
+# *match* one of PCA's eight largest components, on average?
 
 # %%
 from ae_lib.plots.style import grid
@@ -999,17 +1225,45 @@ def eyes(names, source, n=10):
 eyes((*VARIANTS, *MORE), credit)
 
 # %% [markdown]
-# Free encoders carry noise at the rim, where no digit ever is: nothing in
-# their loss sees it. The tied ones, and with them denoising and contractive,
-# are quiet there. Contraction leaves broad strokes, L1 some thin ones. None
-# looks like PCA.
-#
+# Now the numbers, and as ever a guess: which rows are quiet?
+
+# %%
+blank = x.std(dim=0).flatten() < 0.02
+print(f"{blank.sum()} of {D} pixels are blank")
+looks = {}
+for name in (*VARIANTS, *MORE):
+    W = F.normalize(groups[name][0].down.weight.detach(), dim=1)  # (K, 784)
+    match = (pca.components[:8] @ W.T).abs().amax(dim=1).mean().item()
+    looks[name] = W[:, blank].square().sum(dim=1).mean().item(), match
+    print(f"{name:14} on blank pixels {looks[name][0]:6.1%}  "
+          f"match {match:.2f}")  # fmt: skip
+
+# %% [markdown]
+# Free encoders carry noise where no digit ever is, on MNIST all around the
+# rim, on the stand-in at the left and right: nothing in their loss sees it.
+# The tied ones, and with them denoising and contractive, are quiet there. On
+# the stand-in some units are still the noise they were drawn as. Contraction
+# leaves broad strokes and spots. It comes nearest to PCA, and is not PCA.
+
+# %%
+# NBVAL_CHECK_OUTPUT
+quiet = ("linear, tied", "tied", "denoising", "contractive")
+loud = [k for k in looks if k not in quiet]
+least = min(looks[k][0] for k in loud)
+claim("free: noise on blank pixels", least, ">", 0.07)
+most = max(looks[k][0] for k in quiet)
+claim("tied: hardly any", most, "<", 0.05)
+claim("nobody has PCA's components", max(looks.values(),
+      key=lambda look: look[1])[1], "<", 0.85)  # fmt: skip
+
+# %% [markdown]
 # The four questions, asked of everybody. **Guess** before you scroll: which
 # variant has the best probe, and is it above PCA by more than the seeds
 # differ?
 
 # %%
-RIVALS = ("PCA, 64", "PCA, 16", "PCA, 256", "untrained", "untrained, 256")
+RIVALS = ("pixels", "PCA, 64", "PCA, 16", "PCA, 256",
+          "untrained", "untrained, 256")  # fmt: skip
 show(*RIVALS, *VARIANTS, *MORE)
 
 # %%
@@ -1045,13 +1299,15 @@ side_by_side({name: scores[name] for name in ORDER}, credit)
 
 # %% [markdown]
 # On error nobody with 64 units gets below PCA-64: the theorem. On 8 units
-# nobody beats PCA's largest. On calm the tied codes are at PCA-64 or below it,
-# and so is PCA-16. On features most variants are within a point or two of PCA,
-# about as far as seeds differ; the contractive and the denoising code are
-# ahead by two or three. But 256 *untrained* units are as good or better. Only
-# 256 sparse ones beat those, on MNIST, and lose a third of the images'
-# variance doing so: the reconstruction error did not tell. On the stand-in,
-# small and easy, the untrained units win.
+# nobody is clearly above PCA's largest. On calm the tied codes are at PCA-64
+# or below it, and so is PCA-16. On features ReLU, linear and VAE are level
+# with the raw pixels; the contractive and the denoising code are ahead by two
+# or three points, on the stand-in hardly more than the luck of its few test
+# digits. But 256 *untrained* units are as good or better. Only 256 sparse ones
+# beat those, on MNIST, and lose a third of the images' variance doing so: the
+# reconstruction error did not tell. On the stand-in the untrained units win.
+# All of it holds for 600 steps on a few thousand digits; longer training was
+# not tried here.
 
 
 # %%
@@ -1067,21 +1323,25 @@ best = max(lead(k, "PCA, 64", 1) for k in (*VARIANTS, *MORE))
 claim("8 units: nobody is clearly above PCA", best, "<", 0.03)
 gained = min(lead("L1", "ReLU", 1), lead("KL", "sigmoid", 1))
 claim("but both are far above their plain networks", gained, ">", 0.05)
-claim("probe: contractive above PCA", lead("contractive", "PCA, 64"), ">", 0)
-ahead = lead("contractive", "sigmoid")
-claim("contractive not behind the plain network", ahead, ">", -0.01)
-ahead = max(lead(k, "PCA, 64") for k in ("ReLU", "linear", "VAE"))
-claim("ReLU, linear, VAE: no gain over PCA", ahead, "<", 0.025)
+moves = max(lead(k, "PCA, 64", 2) for k in (*quiet, "PCA, 16"))
+claim("calm: tied codes and PCA-16 at PCA-64 or below", moves, "<", 0.01)
+ahead = max(abs(lead(k, "pixels")) for k in ("ReLU", "linear", "VAE"))
+claim("probe: ReLU, linear, VAE level with pixels", ahead, "<", 0.015)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-for rival in ("ReLU, 256", "PCA, 256"):
+for name in ("contractive", "denoising"):
+    ahead = lead(name, "pixels")
+    claim(f"probe: {name} ahead of pixels", ahead, ">", 0.008)
+    ahead = lead(name, "tied")
+    claim(f"{name} not behind the same network without", ahead, ">", -0.01)
+    ahead = lead(name, "untrained, 256")
+    claim(f"{name} not ahead of 256 untrained units", ahead, "<", 0.012)
+for rival in ("ReLU, 256", "PCA, 256", "pixels"):
     ahead = lead("L1, 256", rival)
-    claim(f"256 sparse units lead {rival}", ahead, ">", 0.003)
+    claim(f"256 sparse units lead {rival}", ahead, ">", 0.015)
     ahead = lead("untrained, 256", rival)
-    claim(f"256 untrained units lead {rival}", ahead, ">", 0.005)
-behind = lead("contractive", "untrained, 256")
-claim("the contractive code is not ahead of them", behind, "<", 0.02)
+    claim(f"256 untrained units lead {rival}", ahead, ">", 0.008)
 dearer = lead("L1, 256", "ReLU, 256", 0)
 claim("256 sparse units lose more of the images", dearer, ">", 0.05)
 more = lead("tied", "sigmoid", 0)
@@ -1094,18 +1354,20 @@ claim("tying a sigmoid costs error", more, ">", 0.01)
 # and calm, in PCA's subspace and not along its axes.
 # [L1](#Sparse:-few-units-at-a-time) pays for a smaller code as gladly as for a
 # sparse one, and kills units early; columns of length 1 cure the one, warming
-# up the other. The [divergence](#Sparse-by-divergence) on the wrong axis is
-# not inert: it silences most units.
+# up the other. The [divergence](#Sparse-by-divergence) on the wrong axis
+# silences most units, and on the right one PCA in disguise pays nothing.
 # [Sparse codes](#Are-sparse-codes-short-codes?) are short next to their plain
 # networks, and not next to PCA. The
 # [contractive](#Contractive:-a-code-that-keeps-still) term agrees with
-# autograd, and most of its fall can be size; a
+# autograd, and part of its fall is size; a
 # [denoiser](#A-denoiser-is-contractive) does the same to the whole map and
-# cannot be cheated by size. In calm for a given error, PCA cut off is as good.
-# A [clamp](#Variational:-two-troubles) hides a log-variance's trouble.
-# [Side by side](#Side-by-side), the gain for a probe is a few points for a
-# calm code, no more than untrained units give if there are enough of them;
-# many units of which few speak do better on MNIST, and not on the stand-in.
+# cannot be cheated by size. In calm for a given error, PCA cut off is nearly
+# as good. A [clamp](#Variational:-two-troubles) hides a log-variance's
+# trouble. [Strengths](#How-strong?) are chosen by validation images, not by
+# the test. [Side by side](#Side-by-side), the gain for a probe is a few points
+# for a calm code, no more than untrained units give if there are enough of
+# them; many units of which few speak do better on MNIST, and not on the
+# stand-in.
 #
 # ## Exercises
 #
@@ -1161,9 +1423,10 @@ exercises.progress("18")
 # found.
 #
 # 3. **How sparse?** For the ReLU network with 256 units, try λ from 0 to 1.6,
-#    warmed up, with columns of length 1. You have succeeded when you can say
-#    at which λ the probe is best, and whether you would have found it by
-#    looking at the error.
+#    warmed up, with columns of length 1, and let held-out training digits
+#    choose. You have succeeded when you can say at which λ the probe is best,
+#    whether you would have found it by looking at the error, and whether the
+#    test digits agree.
 # 4. **Train with k.** Put your `k_sparse` with k = 8 in the place of the ReLU.
 #    You have succeeded when you know whether it beats L1 at 8 units, and what
 #    happened to the units that were never among the largest.
