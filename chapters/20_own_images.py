@@ -514,10 +514,10 @@ if made:
 #
 # In batches of 16: with some hundred pictures an epoch of large batches has
 # hardly any steps. What counts is steps, not epochs: 12 epochs of this folder
-# are about 500. If yours is smaller, raise `EPOCHS` until you have as many, or the
-# network loses for want of them. The rivals are those of chapter 03: the mean image, and PCA
-# with as many numbers in its code. **Guess** the order of the three on the
-# pictures that were held out.
+# are about 500. If yours is smaller, raise `EPOCHS` until you have as many, or
+# the network loses for want of them. The rivals are those of chapter 03: the
+# mean image, and PCA with as many numbers in its code. **Guess** the order of
+# the three on the pictures that were held out.
 
 # %%
 from ae_lib.training import fit
