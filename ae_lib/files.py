@@ -25,7 +25,7 @@ from torch import Tensor
 
 from ae_lib.atomic import write_atomically
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+PICTURES = set(".jpg .jpeg .jfif .png .bmp .gif .tif .tiff .webp".split())
 # What such a file may contain. Pillow looks at the content and not at the name, and for
 # PostScript it would start Ghostscript, a program for programs.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP")
@@ -33,6 +33,8 @@ MOST_PIXELS = 50_000_000  # of a picture: more is a mistake, or meant to do harm
 TURN = 0x0112  # the EXIF entry that says how the camera was held
 KINDS = {"L": "grey", "LA": "grey", "1": "black and white", "P": "from a palette"}
 KINDS |= {"CMYK": "from CMYK", "YCbCr": "from YCbCr", "LAB": "from LAB"}
+DEEP = re.compile(r";16[BLN]")  # how Pillow names the layout of 16-bit values
+WHITE = 65_535  # the largest of 16 bits
 MOST_BYTES = 300_000_000  # of a file in an archive; a batch of CIFAR-10 has 31 million
 
 
@@ -122,8 +124,14 @@ def decode(file: Path | BinaryIO, size: int) -> np.ndarray:
     return look(file, size)[0]
 
 
-def look(file: Path | BinaryIO, size: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return a picture as `decode` does, and in words what had to be done to it."""
+def look(
+    file: Path | BinaryIO, size: int, white: int = WHITE
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return a picture as `decode` does, and in words what had to be done to it.
+
+    `white` is the value that is white in a grey picture of 16 bits: 4095 for a sensor
+    with 12 bits. Larger ones become white too.
+    """
     notes: list[str] = []
     try:
         with warnings.catch_warnings():
@@ -132,7 +140,7 @@ def look(file: Path | BinaryIO, size: int) -> tuple[np.ndarray, tuple[str, ...]]
             with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:
                     raise Image.DecompressionBombError
-                return np.asarray(_square(image, size, notes)), tuple(notes)
+                return np.asarray(_square(image, size, white, notes)), tuple(notes)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"over {MOST_PIXELS // 10**6} million pixels") from error
     except UnidentifiedImageError as error:
@@ -149,9 +157,10 @@ class UnknownRange(Exception):
     """Floating-point pixels: nobody knows which value is white."""
 
 
-def _square(image: Image.Image, size: int, notes: list[str]) -> Image.Image:
+def _square(image: Image.Image, size: int, white: int, notes: list[str]) -> Image.Image:
+    deep = bool(DEEP.search(str(getattr(image, "tile", ""))))  # gone with getexif()
     turn = image.getexif().get(TURN, 1)
-    if image.mode == "RGB" and image.size == (size, size) and turn == 1:
+    if image.mode == "RGB" and image.size == (size, size) and turn == 1 and not deep:
         return image
     if image.mode == "F":
         raise UnknownRange
@@ -163,15 +172,20 @@ def _square(image: Image.Image, size: int, notes: list[str]) -> Image.Image:
     image.draft(None, (2 * size, 2 * size))  # a large JPEG is decoded at a fraction
     kind, image = image.mode, ImageOps.exif_transpose(image)
     if kind.startswith("I"):  # 16-bit grey, which convert() would cut off at 255
-        deep = np.asarray(image).astype(np.int64)
-        notes.append(f"16 bit, the brightest {deep.max():,}: upper 8 kept")
-        image = Image.fromarray((deep >> 8).clip(0, 255).astype(np.uint8))
-    elif image.has_transparency_data:
+        levels = np.asarray(image).astype(np.int64)
+        kept = "upper 8 kept" if white == WHITE else f"{white:,} is white"
+        notes.append(f"16 bit, the brightest {levels.max():,}: {kept}")
+        grey = (256 * levels // (white + 1)).clip(0, 255)
+        image = Image.fromarray(grey.astype(np.uint8))
+    elif deep:  # Pillow keeps the upper 8 bits of colours, and does not say so
+        brightest = np.asarray(image.convert("RGB")).max()
+        notes.append(f"16-bit colours, the brightest {brightest} of 255: upper 8 kept")
+    if image.has_transparency_data:
         image = image.convert("RGBA")
         if np.asarray(image)[..., 3].min() < 255:
             notes.append("transparent, now white there")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        paper = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(paper, image)
     notes += [KINDS[kind]] if kind in KINDS else []
     if short < 0.95 * long:
         notes.append(f"{1 - short / long:.0%} cropped off")

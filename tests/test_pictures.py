@@ -1,6 +1,8 @@
 """A folder of pictures: every file is read or named, copies stay together."""
 
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -100,6 +102,55 @@ def test_a_12_bit_sensor_in_a_16_bit_file_shows_in_the_report(folder):
     assert "brightest 4,095" in str(found)
 
 
+def test_who_knows_what_is_white_can_say_so(folder):
+    grey = scene().convert("L")
+    Image.fromarray(np.asarray(grey).astype(np.uint16) * 16).save(folder / "a.png")
+    found = pictures.read(folder, 96, white=4_095)
+    assert far(found.images, np.asarray(grey, float)[..., None]) <= 1
+    brightest = int(np.asarray(grey).max()) * 16
+    told = f"16 bit, the brightest {brightest:,}: 4,095 is white"
+    assert found.notes == {"a.png": (told,)}
+    brighter = pictures.read(folder, 96, white=1_023).images
+    assert (brighter.pixels[0, 0] == 255).numpy().sum() == (
+        np.asarray(grey) * 16.0 >= 1_020
+    ).sum()
+    for wrong in (0, 65_536):
+        with pytest.raises(ValueError, match=f"1 to 65,535, got {wrong}"):
+            pictures.read(folder, white=wrong)
+
+
+def png_of_16_bits(path, rgb):
+    """Write colours (H, W, 3) of 16 bits, which Pillow reads and cannot write."""
+    height, width, _ = rgb.shape
+
+    def chunk(kind, content):
+        check = zlib.crc32(kind + content)
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+        )
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in rgb)
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("size", [64, 96])  # 96: nothing else has to be done to it
+def test_colours_of_16_bits_are_noted_with_the_brightest(folder, size):
+    rgb = np.asarray(scene()).astype(np.uint16)
+    png_of_16_bits(folder / "dark.png", rgb * 16)
+    png_of_16_bits(folder / "full.png", rgb * 257)
+    found = pictures.read(folder, size)
+    for name, unit in (("dark.png", 16), ("full.png", 257)):
+        brightest = int(rgb.max()) * unit >> 8
+        note = f"16-bit colours, the brightest {brightest} of 255: upper 8 kept"
+        assert found.notes[name] == (note,)
+
+
 def test_what_is_transparent_becomes_white(folder):
     picture = scene().convert("RGBA")
     alpha = np.full((96, 96), 255, np.uint8)
@@ -174,6 +225,24 @@ def test_a_file_that_the_system_refuses_is_named_with_its_reason(folder, monkeyp
     assert left_out == {"b.png": "not readable: Permission denied"}
 
 
+def test_notes_that_differ_in_a_number_are_one_line_with_the_extremes(folder):
+    for k, width in enumerate((96, 120, 160, 480, 192)):
+        scene(k, width, 96).save(folder / f"{k}.png")
+    lines = str(pictures.read(folder)).splitlines()[1:]
+    assert lines == ["  20% (1.png) to 80% (3.png) cropped off, 4 pictures"]
+    scene(9, 480, 96).convert("L").save(folder / "9.png")
+    deep = np.asarray(scene().convert("L")).astype(np.uint16)
+    deep[0, 0] = 255
+    for unit in (4, 257):
+        Image.fromarray(deep * unit).save(folder / f"deep {unit}.png")
+    assert str(pictures.read(folder)).splitlines()[1:] == [
+        "  20% (1.png) to 80% (3.png) cropped off, 5 pictures",
+        "  grey: 9.png",
+        "  16 bit, the brightest 1,020 (deep 4.png) to 65,535 (deep 257.png): "
+        "upper 8 kept, 2 pictures",
+    ]
+
+
 def test_many_of_a_kind_are_counted(folder):
     for k in range(5):
         scene(k).convert("L").save(folder / f"{k}.png")
@@ -202,6 +271,12 @@ def test_it_reads_what_load_reads(folder):
 def test_what_cannot_be_read_at_all_is_told(folder):
     with pytest.raises(ValueError, match="holds 0 files and no picture"):
         pictures.read(folder)
+    for k in range(3):
+        (folder / f"{k}.heic").write_bytes(b"photograph of a phone")
+    (folder / "a.png").write_text("not a picture")
+    why = r"4 files and no picture .*3 × \.heic is no kind .*; 1 × no picture, what"
+    with pytest.raises(ValueError, match=why):
+        pictures.read(folder)
     with pytest.raises(ValueError, match="no folder"):
         pictures.read(folder / "elsewhere")
     with pytest.raises(ValueError, match="8 or more, got 4"):
@@ -229,6 +304,25 @@ def test_copies_are_found_and_others_are_not(folder):
     assert groups["again.jpg"] == groups["2.png"] == 2
     assert groups["small.png"] == groups["4.png"] == 4
     assert len(set(groups.values())) == 7
+
+
+def test_small_things_on_one_ground_are_told_apart():
+    """Within 0.02 of one another, each of them, and no copies."""
+    x = torch.full((40, 3, 64, 64), 235, dtype=torch.uint8)
+    for k in range(40):
+        top, left = 8 + 8 * (k % 6), 4 + 8 * (k // 6)
+        x[k, :, top : top + 6, left : left + 6] = 200
+    random = torch.Generator().manual_seed(0)
+    noise = torch.randint(-2, 3, (1, 3, 64, 64), generator=random)
+    again = (x[7:8] + noise).to(torch.uint8)
+    both = torch.cat([x, again])
+    assert pictures.alike(both).tolist() == [*range(40), 7]
+    assert len(pictures.alike(both, tolerance=0.02).unique()) < 40
+
+
+def test_pictures_that_are_all_the_same_are_one_group():
+    x = torch.full((5, 3, 16, 16), 200, dtype=torch.uint8)
+    assert pictures.alike(x).tolist() == [0] * 5
 
 
 def test_groups_are_chains_and_numbered_by_their_first():

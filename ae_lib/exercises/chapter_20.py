@@ -64,6 +64,18 @@ def _rows(answer: object) -> list[list[int]]:
     lists = []
     for part in sequence(answer, 2, "the answer"):
         part = part.tolist() if hasattr(part, "tolist") else part
+        if isinstance(part, list | tuple):
+            part = [row.item() if hasattr(row, "item") else row for row in part]
+            expect(
+                not (part and all(isinstance(row, bool) for row in part)),
+                "you return a mask of True and False; asked are the rows where it is "
+                "True: mask.nonzero().flatten()",
+            )
+            expect(
+                not (part and all(isinstance(row, list) for row in part)),
+                "each row comes in a list of its own, as nonzero() returns them: "
+                "flatten() makes one list",
+            )
         expect(
             isinstance(part, list | tuple | range)
             and all(isinstance(row, int) and not isinstance(row, bool) for row in part),

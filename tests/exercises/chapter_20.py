@@ -34,6 +34,22 @@ def whole(change):
     return lambda groups, n, seed: change(*whole_groups(groups, n, seed))
 
 
+def masks(train, held):
+    rows = torch.arange(60)
+    return torch.isin(rows, torch.tensor(train)), torch.isin(rows, torch.tensor(held))
+
+
+def column(rows):
+    """Return rows as nonzero() does, (n, 1)."""
+    return torch.tensor(rows)[:, None]
+
+
+def of_numpy(groups, n, seed):
+    """Return what comes of loops over arrays and over tensors."""
+    train, held = whole_groups(groups, n, seed)
+    return [np.int64(row) for row in train], [torch.tensor(row) for row in held]
+
+
 def too_many(groups, n, seed):
     return whole_groups(groups, n + 20, seed)
 
@@ -84,7 +100,7 @@ def wrong_axes(x, turn):
     return x.rot90(-1) if turn == 6 else by_bits(x, turn)
 
 
-RIGHT = {"20.1": [whole_groups], "20.2": [by_pillow, by_bits]}
+RIGHT = {"20.1": [whole_groups, of_numpy], "20.2": [by_pillow, by_bits]}
 WRONG = {
     "20.1": [
         (one_by_one, "are on both sides"),
@@ -95,6 +111,8 @@ WRONG = {
         (whole(lambda train, held: (train, [*held, 60])), "rows count from 0"),
         (whole(lambda train, held: held), "should be 2 things"),
         (whole(lambda train, held: (train, [0.5])), "whole numbers"),
+        (whole(masks), "a mask of True and False"),
+        (whole(lambda train, held: (column(train), column(held))), "flatten()"),
         (too_many, "stop at the first"),
         (too_few, "or more are to be held out"),
         (without_seed, "`seed` is ignored"),
