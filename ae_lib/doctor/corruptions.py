@@ -3,7 +3,7 @@
 import torch
 
 from . import noise
-from .layout import neighbours
+from .rows import neighbours
 from .linear import components
 from .sample import main_tensor, tensors_in
 

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from . import lines
 from . import sample as samples
 from .program import places
 
@@ -104,14 +105,15 @@ def _domain(case, out, goal):
             _check_logit_mean(case, value, goal)
             return
         why = f"The loss applies a sigmoid itself; {name.lower()} before it is one too "
-        why += (
-            "many: not a slow start, the best loss within reach is far above the floor."
-        )
+        why += "many: no slow start, the lowest loss in reach is far above the floor."
         remedy = f"drop the final {name.lower()}: the loss takes logits"
+        remedy = lines.ending(case, "nn.Identity()", remedy)
     elif goal.min() < -1e-6 or goal.max() > 1 + 1e-6:
         why = "Not the optimizer: a wrong image has a lower loss than a perfect one, "
         why += "as cross-entropy has for targets outside [0, 1]."
-        remedy = "scale the targets to [0, 1], or use F.mse_loss"
+        free = low <= goal.min().item() and goal.max().item() <= high
+        remedy = "loss = F.mse_loss(x_hat, x)  # " if free else ""
+        remedy += "scale the targets to [0, 1], or use F.mse_loss"
     else:
         why = "Not the optimizer: it may work well, but towards a wrong image."
         remedy = "loss = F.mse_loss(x_hat, x)  # smallest where x_hat equals x"
@@ -169,7 +171,8 @@ def _mixed(case, value, perfect):
         },
         "Not a wrong minimum alone: a mean stays and a sum doubles, so one term is "
         "summed over the batch and drowns the other, which is averaged.",
-        "penalty = weight * term.mean()  # reduced over the same axes as the error",
+        "loss = F.mse_loss(x_hat, x)  # and then penalty = weight * term.mean(), "
+        "reduced over the same axes as the error",
         "Giving the batch twice leaves the loss as it is.",
     )
     return True

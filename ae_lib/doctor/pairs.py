@@ -5,6 +5,7 @@ import torch
 from . import noise
 from .corruptions import both_sides, is_noise, roughness, unused, white, wrong_target
 from .linear import linear_r2
+from .order import REPEATED
 from .sample import main_tensor
 
 
@@ -119,6 +120,7 @@ def _related(case, x, t):
     if z < limits["target.pair"] and min(x.std(), t.std()) > 1e-6 and len(x) > 15:
         if noise.drowned(case, x, t, z):
             return
+        _excuse_repeats(case)
         rolled = max(own_against_others(x[:256], t[:256].roll(s, 0)) for s in (-1, 1))
         wrong_target(
             case,
@@ -157,6 +159,17 @@ def _related(case, x, t):
             r2,
             f"Not wrong pairs: inputs do resemble their own targets (z = {z:.0f}).",
         )
+
+
+def _excuse_repeats(case):
+    """Take back that samples repeat, where only targets do that belong to no input."""
+    seen, count = len(case.sample.inputs_seen), case.sample.count
+    if seen >= case.limits["order.distinct"] * count:
+        case.findings = [
+            f
+            for f in case.findings
+            if (f.code, f.evidence["statistic"]) != ("data.order", REPEATED)
+        ]
 
 
 def _moved(case, x, t):
