@@ -79,9 +79,7 @@ def scale(case):
     tiny = tiny and deviation > 1e-7
     signal = _deviation_across(values)
     drowned = 1e-7 < signal < limits["scale.small"] * abs(center)
-    if not (
-        large or raises or tiny or drowned or (raw_goal and _loss_sees(case))
-    ):
+    if not (large or raises or tiny or drowned or (raw_goal and _loss_sees(case))):
         return
     low, high = values.min().item(), values.max().item()
     remedy = _rescaled(case, low, high, integers)

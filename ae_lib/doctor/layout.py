@@ -129,6 +129,8 @@ def _rearranged(case):
         source = main_tensor(case.source).float().cpu()
         if entry.shape[1] > 4 or entry.numel() != source.numel():
             return []
+        if torch.equal(entry.flatten(), source.flatten()):
+            return []  # the input, which is judged as such
         same = torch.equal(entry.flatten().sort()[0], source.flatten().sort()[0])
         return [(f"what {op} receives", entry)] if same else []
     return []

@@ -285,10 +285,12 @@ def _descend(value, starts, goal, clock, steps=60):
                 x.data.clamp_(1e-6, 1 - 1e-6)
                 loss = tried(x)
             number = math.nan if loss is None else float(loss.detach())
-            if not math.isfinite(number) or clock.spent > stop:
+            if not math.isfinite(number):
                 break
             if number < best:
                 best, at = number, x.detach().clone()
+            if clock.spent > stop:
+                break
             grad = None
             if loss.requires_grad:
                 (grad,) = torch.autograd.grad(loss, x, allow_unused=True)

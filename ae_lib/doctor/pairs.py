@@ -109,6 +109,13 @@ def own_against_others(x, t):
     return ((own - others.mean()) / (others.std() + 1e-12)).item()
 
 
+def likeness(x, t):
+    """Return the correlation of inputs with their targets, less the mean images."""
+    x = (x - x.mean(0)).flatten().double()
+    t = (t - t.mean(0)).flatten().double()
+    return (x @ t / (x.norm() * t.norm() + 1e-20)).item()
+
+
 def _related(case, x, t):
     """Judge a denoiser's pairs."""
     case.did("noise.too-strong")
@@ -117,7 +124,8 @@ def _related(case, x, t):
     z = own_against_others(x[:768], t[:768])
     limits = case.limits
     case.measured["target.pair"] = z
-    if z < limits["target.pair"] and min(x.std(), t.std()) > 1e-6 and len(x) > 15:
+    vary = min(x.std(), t.std()) > 1e-6 and len(x) > 15
+    if z < limits["target.pair"] and vary and likeness(x, t) < 0.3:
         if noise.drowned(case, x, t, z):
             return
         _excuse_repeats(case)

@@ -107,6 +107,7 @@ def scattered(case, images, where):
     )
     return True
 
+
 def _convolves(case):
     return any(o.weighted and o.kind.startswith("conv") for o in case.ops)
 

@@ -189,7 +189,9 @@ def _scan(sample, at, batch, x, t, project):
     sample.features.append(torch.cat([stats, values[:, :8]], 1))
     sample.keys.append(_keys(values, unit))
     if not clean and x is not t:
-        own = (finite.flatten(1) if finite.ndim > 1 else finite[:, None]) @ project[width]
+        own = (finite.flatten(1) if finite.ndim > 1 else finite[:, None]) @ project[
+            width
+        ]
         sample.inputs_seen.update(_keys(own.cpu(), unit))
     parts = tensors_in(batch)
     for part in parts[1:]:

@@ -100,9 +100,10 @@ def confirm(case):
     case.findings[case.findings.index(found[0])] = replace(
         found[0],
         severity="error",
-        evidence={**found[0].evidence, "R² on 16 images, frozen and free": [
-            round(best, 3), round(arm.r2, 3)
-        ]},
+        evidence={
+            **found[0].evidence,
+            "R² on 16 images, frozen and free": [round(best, 3), round(arm.r2, 3)],
+        },
         why_not="Not the step and not the loss: with the frozen weights no step size "
         f"fits 16 images, with all of them free Adam reaches {arm.r2:.2f}.",
     )

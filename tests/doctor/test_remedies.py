@@ -85,13 +85,13 @@ def test_words_on_another_fault_do_not_work():
     assert row["applied"] == "in words" and row["repaired"] > row["as_found"]
 
 
-<<<<<<< ours
 def test_a_line_that_stops_the_program_does_not_cure_it():
     program = next(p for p in programs("tuning") if p.code == "step.too-small")
     line = "loss = F.binary_cross_entropy(x_hat + 2, x)"  # outside of [0, 1]
     told = remedies.outcome(program, program.code, line)
     assert told["applied"] == "executed" and told["repaired"] == float("-inf")
-=======
+
+
 X = pictures(192)
 
 
@@ -157,4 +157,3 @@ def test_uneven_kernels_give_way_to_resizing():
     assert (
         lines.resized([("0", nn.ConvTranspose2d(6, 4, 3, 2, 1))]) == ""
     )  # another size
->>>>>>> theirs
