@@ -39,7 +39,8 @@ def look(case):
             with case.program.trial(True):
                 case.kept["ahead"] = _train(case)
         except Exception as problem:
-            case.notes.append(f"further training raised {type(problem).__name__}")
+            if case.loss_trouble is None:  # else that is known already
+                case.notes.append(f"further training raised {type(problem).__name__}")
             case.kept["ahead"] = None
     return case.kept["ahead"]
 
