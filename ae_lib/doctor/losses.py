@@ -69,10 +69,9 @@ def _domain(case, out, goal):
         _not_finite(case, out, goal, now)
         return
     inside = goal
-    if low == 0 and high == 1 and name in ("Sigmoid", "Softmax"):
-        inside = (
-            goal.clamp(1e-4, 1 - 1e-4) if 0 <= goal.min() <= goal.max() <= 1 else (goal)
-        )
+    within = 0 <= goal.min() <= goal.max() <= 1
+    if low == 0 and high == 1 and name in ("Sigmoid", "Softmax") and within:
+        inside = goal.clamp(1e-4, 1 - 1e-4)
     mean = inside.mean(0, keepdim=True).expand_as(goal).contiguous()
     perfect, average = float(value(inside)), float(value(mean))
     start = out.x_hat.detach().float()
