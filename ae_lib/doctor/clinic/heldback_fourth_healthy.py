@@ -141,10 +141,8 @@ def numbers_and_categories(seed):
     model = Mixed(dense((20,), (48,), 6, act=nn.ReLU, last=None))
 
     def loss(out, target):
-        parts = zip(
-            out.split((8, 3, 4, 5), 1), target.split((8, 3, 4, 5), 1), strict=True
-        )
-        (number, truth), *groups = parts
+        columns = (t.split((8, 3, 4, 5), 1) for t in (out, target))
+        (number, truth), *groups = zip(*columns, strict=True)
         entropy = sum(-(t * (p + 1e-7).log()).sum(1).mean() for p, t in groups)
         return F.mse_loss(number, truth) + entropy / 3
 

@@ -104,7 +104,7 @@ def streets(n: int = 448, seed: int = 0, size: int = 24) -> Tensor:
 
 
 def depths(n: int = 448, seed: int = 0, size: int = 24) -> Tensor:
-    """Return distances in metres (n, 1, size, size), 0.5 to about 8: a box in a room."""
+    """Return distances in metres (n, 1, size, size), 0.8 to 7: a box in a room."""
     made = _made(seed)
     far, tilt, near, py, px, half = torch.rand(6, n, 1, 1, generator=made)
     y, x = _grid(size)
@@ -151,7 +151,7 @@ def outlines(n: int = 512, seed: int = 0, points: int = 40) -> Tensor:
 
 
 def words(n: int = 640, seed: int = 0, letters: int = 16) -> Tensor:
-    """Return words of six letters (n, 6, letters), one-hot: three of eight syllables."""
+    """Return words of letters (n, 6, letters), one-hot: three of eight syllables."""
     made = _made(seed)
     syllables = torch.randint(letters, (8, 2), generator=_made(7))
     chosen = torch.randint(8, (n, 3), generator=made)
