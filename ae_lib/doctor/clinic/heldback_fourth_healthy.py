@@ -9,7 +9,6 @@ from ae_lib.doctor.clinic.heldback_fourth_healthy_material import (
     case,
     customers,
     depths,
-    doodles,
     flows,
     genes,
     ground,
@@ -31,14 +30,6 @@ from ae_lib.doctor.clinic.heldback_fourth_healthy_models import (
 from ae_lib.doctor.clinic.material import loader, standardise
 from ae_lib.doctor.clinic.parts import adam, dense
 from ae_lib.doctor.clinic.program import healthy
-
-
-# Asked: my sketches are white almost everywhere, will the network not just learn white?
-@healthy(steps=200, bar=0.4)
-def thick_pen_on_white_paper(seed):
-    """Compress drawings of one curve; nine pixels of ten are white in every one."""
-    model = Upsampling(1, 28, 24, last=nn.Sigmoid)
-    return case(model, loader(doodles(448, seed), batch_size=32, seed=seed))
 
 
 # Asked: spectrograms are not images, may I treat them as one channel in [-1, 1]?

@@ -10,7 +10,6 @@ from ae_lib.doctor.clinic.heldback_fourth_healthy_material import (
     flows,
     machine,
     organs,
-    outlines,
 )
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, dense_vae, kl, stack
@@ -28,26 +27,6 @@ class Calibrated(VAE):
         x_hat, mu, logvar = super().forward(x)
         named = {"x_hat": x_hat, "mu": mu, "logvar": logvar}
         return {**named, "log_sigma": self.log_sigma}
-
-
-# Asked: the loss of my sigma-VAE is -900 and still falling; is it a bug?
-@healthy(steps=300, bar=0.5)
-def one_noise_level_for_all_pixels(seed):
-    """Learn the noise of the decoder as one number; the loss is soon far below zero."""
-    encoder = nn.Sequential(nn.Flatten(), *stack((80, 64)))
-    decoder = nn.Sequential(
-        *stack((8, 64)), nn.Linear(64, 80), nn.Unflatten(1, (2, 40))
-    )
-    model = Calibrated(encoder, decoder, 64, 8)
-
-    def loss(out, target):
-        s = out["log_sigma"]
-        off = (out["x_hat"] - target).square() / (2 * (2 * s).exp()) + s
-        divergence = kl(out["mu"], out["logvar"]).sum(1)
-        return (off.flatten(1).sum(1) + divergence).mean()
-
-    data = loader(outlines(512, seed), batch_size=32, seed=seed)
-    return case(model, data, adam(model, 3e-3), loss=loss)
 
 
 # Asked: the label goes in as ten more channels, so input and output differ in shape.

@@ -11,7 +11,6 @@ from ae_lib.doctor.clinic.heldback_fourth_healthy_material import (
     outlines,
     peaks,
     phantoms,
-    voices,
 )
 from ae_lib.doctor.clinic.heldback_fourth_healthy_models import Series, Upsampling
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
@@ -131,17 +130,6 @@ def steps_that_shrink_by_themselves(seed):
     model = dense((100,), (64,), 8, act=nn.ELU, last=None)
     optimizer = torch.optim.Adagrad(model.parameters(), 0.03)
     return case(model, loader(peaks(512, seed), batch_size=32, seed=seed), optimizer)
-
-
-# Asked: with the sum over all pixels the rate must be 1e-5, is that too small?
-@healthy(steps=250, bar=0.4)
-def hundred_thousandth_for_a_sum(seed):
-    """Sum the error over all pixels and pictures and move by a tiny rate with SGD."""
-    model = Upsampling(1, 32, 24, act=nn.LeakyReLU)
-    optimizer = torch.optim.SGD(model.parameters(), 2e-5, momentum=0.9)
-    loss = nn.MSELoss(reduction="sum")
-    data = loader(voices(448, seed) / 20 + 1, batch_size=32, seed=seed)
-    return case(model, data, optimizer, loss=loss)
 
 
 # Asked: with plain SGD and the mean error nothing moved below a rate of 1.

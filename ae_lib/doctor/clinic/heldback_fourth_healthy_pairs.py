@@ -14,7 +14,6 @@ from ae_lib.doctor.clinic.heldback_fourth_healthy_material import (
 )
 from ae_lib.doctor.clinic.heldback_fourth_healthy_models import (
     DnCnn,
-    Mae,
     Series,
     UNet,
     Upsampling,
@@ -126,24 +125,6 @@ def _hidden_r2(case_: dict) -> float:
             error += (out["mask"] * off).sum().item()
             spread += (out["mask"] * mean).sum().item()
     return 1 - error / spread
-
-
-# Asked: why do the visible patches look worse than the hidden ones?
-# https://github.com/facebookresearch/mae/issues/146
-@healthy(steps=300, measure=_hidden_r2, bar=0.4)
-def attention_fills_hidden_patches(seed):
-    """Hide half of the patches inside the model; only these count in the loss."""
-    model = Mae(1, 32)
-
-    def loss(out, target):
-        error = (out["recon"] - target).square()
-        return (out["mask"] * error).sum() / out["mask"].sum()
-
-    data = loader(phantoms(448, seed), batch_size=32, seed=seed)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), 3e-3, betas=(0.9, 0.95), weight_decay=0.05
-    )
-    return case(model, data, optimizer, loss=loss)
 
 
 # Asked: swap noise: a seventh of the values come from other rows of the table.

@@ -11,7 +11,6 @@ from ae_lib.doctor.clinic.heldback_fourth_healthy_material import (
     case,
     customers,
     peaks,
-    phantoms,
 )
 from ae_lib.doctor.clinic.heldback_fourth_healthy_models import Quantised, Upsampling
 from ae_lib.doctor.clinic.material import loader, patches
@@ -52,15 +51,6 @@ class Levels(Upsampling):
     def encode(self, x: Tensor) -> Tensor:
         z = 2 * torch.tanh(super().encode(x))
         return z + (z.round() - z).detach()
-
-
-# Asked: all codes are whole numbers from -2 to 2, bounded by a tanh. Saturated?
-@healthy(steps=250, bar=0.5)
-def five_levels_for_each_unit(seed):
-    """Round the code of slices to five levels; the gradient takes a shortcut."""
-    model = Levels(1, 32, 24, act=nn.ReLU, last=nn.Sigmoid)
-    data = loader(phantoms(448, seed), batch_size=32, seed=seed)
-    return case(model, data)
 
 
 class Dictionary(nn.Module):

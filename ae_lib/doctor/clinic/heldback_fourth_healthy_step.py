@@ -3,19 +3,17 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
 
 from ae_lib.doctor.clinic.heldback_fourth_healthy_material import (
     beats,
     case,
-    doodles,
     flows,
     phantoms,
 )
 from ae_lib.doctor.clinic.heldback_fourth_healthy_models import Series, Upsampling
 from ae_lib.doctor.clinic.material import digits, loader, table
 from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
+from ae_lib.doctor.clinic.parts import AE, adam, dense
 from ae_lib.doctor.clinic.program import healthy
 
 
@@ -151,18 +149,6 @@ def wrapped_and_lazy(seed):
     model = Parallel(AE(encoder, decoder))
     model(x[:2])
     data = loader(x, batch_size=32, seed=seed)
-    return case(model, data, adam(model, 3e-3))
-
-
-# Asked: after weight_norm there is no parameter called weight any more.
-@healthy(steps=250, bar=0.4)
-def length_and_direction_of_weights(seed):
-    """Split all weights into length and direction, and train curves on paper."""
-    model = conv((1, 28, 28), k=24, width=12, act=nn.SiLU)
-    for layer in list(model.modules()):
-        if isinstance(layer, nn.Linear | nn.Conv2d):
-            weight_norm(layer)
-    data = loader(doodles(448, seed), batch_size=32, seed=seed)
     return case(model, data, adam(model, 3e-3))
 
 

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic.heldback_fourth_healthy_codes import (
-    Calibrated,
     Coded,
     Deviation,
 )
@@ -120,27 +119,6 @@ def loss_rises_while_the_divergence_joins(seed):
         return 1 if part < 0.7 else 0.2
 
     return lived(begun, 40, [x[448:]], rate)
-
-
-# Asked: my loss has been negative since the fifth epoch and is flat at -60 now.
-@healthy(steps=0, bar=0.7)
-def flat_below_zero(seed):
-    """Examine a converged network that learned its noise; the loss is below zero."""
-    x = outlines(640, seed)
-    encoder = nn.Sequential(nn.Flatten(), *stack((80, 64), nn.ELU))
-    decoder = nn.Sequential(*stack((8, 64), nn.ELU), nn.Linear(64, 80))
-    decoder.append(nn.Unflatten(1, (2, 40)))
-    model = Calibrated(encoder, decoder, 64, 8)
-
-    def loss(out, target):
-        s = out["log_sigma"]
-        off = (out["x_hat"] - target).square() / (2 * (2 * s).exp()) + s
-        divergence = kl(out["mu"], out["logvar"]).sum(1)
-        return (off.flatten(1).sum(1) + divergence).mean()
-
-    data = loader(x[:512], batch_size=32, seed=seed)
-    begun = case(model, data, adam(model, 4e-3), loss=loss)
-    return lived(begun, 45, [x[512:]], cosine)
 
 
 # Asked: more than nine tenths of the features are zero for every input, all dead?
