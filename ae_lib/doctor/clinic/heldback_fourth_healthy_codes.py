@@ -16,19 +16,6 @@ from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, dense_vae, kl, stac
 from ae_lib.doctor.clinic.program import healthy
 
 
-class Calibrated(VAE):
-    """Learn one noise level for all pixels, beside the usual variational parts."""
-
-    def __init__(self, *parts):
-        super().__init__(*parts)
-        self.log_sigma = nn.Parameter(torch.zeros(()))
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        x_hat, mu, logvar = super().forward(x)
-        named = {"x_hat": x_hat, "mu": mu, "logvar": logvar}
-        return {**named, "log_sigma": self.log_sigma}
-
-
 # Asked: the label goes in as ten more channels, so input and output differ in shape.
 @healthy(steps=300, bar=0.4)
 def class_given_on_extra_channels(seed):

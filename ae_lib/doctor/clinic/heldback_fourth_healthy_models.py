@@ -90,44 +90,6 @@ class DnCnn(nn.Module):
         return x - self.noise(x)
 
 
-class Mae(nn.Module):
-    """Hide most patches, encode the others by attention, and predict all patches."""
-
-    def __init__(self, channels=1, size=32, patch=8, width=48, hidden=0.5):
-        super().__init__()
-        self.patch, self.hidden, self.channels = patch, hidden, channels
-        self.n, d = (size // patch) ** 2, channels * patch**2
-        self.embed = nn.Linear(d, width)
-        self.place = nn.Parameter(0.1 * torch.randn(1, self.n, width))
-        self.token = nn.Parameter(torch.zeros(1, 1, width))
-
-        def layers(count: int) -> nn.Module:
-            layer = nn.TransformerEncoderLayer(
-                width, 4, 2 * width, 0.0, "gelu", batch_first=True, norm_first=True
-            )
-            return nn.TransformerEncoder(layer, count, enable_nested_tensor=False)
-
-        self.encoder, self.decoder = layers(2), layers(1)
-        self.decoder_place = nn.Parameter(0.1 * torch.randn(1, self.n, width))
-        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, d))
-
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
-        b = len(x)
-        patches = F.unfold(x, self.patch, stride=self.patch).transpose(1, 2)
-        order = torch.rand(b, self.n, device=x.device).argsort(1)
-        keep = order[:, : round(self.n * (1 - self.hidden))]
-        hidden = torch.ones(b, self.n, device=x.device).scatter(1, keep, 0.0)
-        index = keep[..., None].expand(-1, -1, self.place.shape[-1])
-        z = self.encoder((self.embed(patches) + self.place).gather(1, index))
-        full = self.token.expand(b, self.n, -1).scatter(1, index, z)
-        out = self.head(self.decoder(full + self.decoder_place))
-        size = x.shape[-2:]
-        recon = F.fold(out.transpose(1, 2), size, self.patch, stride=self.patch)
-        wide = hidden[:, None].expand(-1, self.channels * self.patch**2, -1)
-        mask = F.fold(wide, size, self.patch, stride=self.patch)
-        return {"recon": recon, "mask": mask}
-
-
 class Recurrent(nn.Module):
     """Read a sequence (B, T, C) into the last state and write it from there."""
 

@@ -19,7 +19,6 @@ from ae_lib.doctor.clinic.heldback_fourth_healthy_models import (
     Upsampling,
 )
 from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import pair as split
 from ae_lib.doctor.clinic.parts import adam, dense
 from ae_lib.doctor.clinic.program import healthy
 
@@ -111,20 +110,6 @@ def four_times_as_many_pixels(seed):
 
     data = loader(phantoms(384, seed), batch_size=32, seed=seed)
     return case(model, data, pair=shrink)
-
-
-def _hidden_r2(case_: dict) -> float:
-    """Return R² of the hidden patches only, as the loss sees them."""
-    model, error, spread = case_["model"].eval(), 0.0, 0.0
-    with torch.no_grad():
-        for batch in case_["batches"]:
-            x, target = split(case_, batch)
-            out = model(x)
-            off = (out["recon"] - target).square()
-            mean = (target - target.mean(0)).square()
-            error += (out["mask"] * off).sum().item()
-            spread += (out["mask"] * mean).sum().item()
-    return 1 - error / spread
 
 
 # Asked: swap noise: a seventh of the values come from other rows of the table.

@@ -12,7 +12,7 @@ from ae_lib.doctor.clinic.heldback_fourth_healthy_material import (
     customers,
     peaks,
 )
-from ae_lib.doctor.clinic.heldback_fourth_healthy_models import Quantised, Upsampling
+from ae_lib.doctor.clinic.heldback_fourth_healthy_models import Quantised
 from ae_lib.doctor.clinic.material import loader, patches
 from ae_lib.doctor.clinic.parts import adam, stack
 from ae_lib.doctor.clinic.program import healthy
@@ -43,14 +43,6 @@ def book_of_codes_kept_by_averages(seed):
 
     data = loader(x, batch_size=32, seed=seed)
     return case(model, data, adam(model, 2e-3), loss=loss)
-
-
-class Levels(Upsampling):
-    """Round each unit of the code to one of five levels, the gradient goes through."""
-
-    def encode(self, x: Tensor) -> Tensor:
-        z = 2 * torch.tanh(super().encode(x))
-        return z + (z.round() - z).detach()
 
 
 class Dictionary(nn.Module):
