@@ -46,7 +46,7 @@ def two_crops_at_a_time(seed, fixed):
     model = ResNet((3, 16, 16), 32)
     batches = loader(x, batch_size=32 if fixed else 2, seed=seed)
     case = {"model": model, "batches": batches, "optimizer": adam(model, 3e-3)}
-    train(case, 250)
+    train(case, 250 if fixed else 1000)
     return case
 
 

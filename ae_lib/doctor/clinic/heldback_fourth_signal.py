@@ -131,7 +131,7 @@ def killed_by_the_first_steps(seed, fixed):
     x = cohort(640, seed).abs()
     model = Rectified((14,), 64, 8, last=None)
     batches = loader(x, batch_size=32, seed=seed)
-    optimizer = adam(model, 2e-3 if fixed else 1.0)
+    optimizer = adam(model, 2e-3 if fixed else 0.5)
     case = {"model": model, "batches": batches, "optimizer": optimizer}
     train(case, 10)
     for group in optimizer.param_groups:
@@ -170,7 +170,13 @@ class Features(nn.Module):
 
 
 # Asked: https://github.com/AkihikoWatanabe/paper_notes/issues/5822 (dead at once)
-@faulty("signal.dead-units", steps=300, measure=used_units, bar=0.8)
+@faulty(
+    "signal.dead-units",
+    accepts=("data.scale",),
+    steps=300,
+    measure=used_units,
+    bar=0.8,
+)
 def features_that_face_away_from_the_mean(seed, fixed):
     """Encode activations that have a large mean: half of the features never fire."""
     x = cohort(768, seed, 24, 6)
