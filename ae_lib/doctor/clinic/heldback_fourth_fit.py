@@ -4,15 +4,14 @@ What only a trained network shows is trained while it is built.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ae_lib.doctor.clinic.heldback_fourth_material import (
     Cae,
     Fc,
     ResNet,
-    beats,
     climate,
-    cohort,
     fit_log,
     lamps,
 )
@@ -51,49 +50,27 @@ def three_numbers_for_a_photograph(seed, fixed):
     return {**case, "eval_batches": [x[448:]]}
 
 
-class ReturnSequences(nn.Module):
-    """Hand the decoder either the code of each moment or that of the last one."""
-
-    def __init__(self, whole):
-        super().__init__()
-        self.encoder = nn.GRU(4, 24, batch_first=True)
-        self.decoder = nn.GRU(24, 24, batch_first=True)
-        self.output, self.whole = nn.Linear(24, 4), whole
-
-    def encode(self, x):
-        h, last = self.encoder(x.unflatten(1, (-1, 4)))
-        return h if self.whole else last[0].unsqueeze(1).expand_as(h)
-
-    def forward(self, x):
-        return self.output(self.decoder(self.encode(x))[0]).flatten(1)
-
-
-# Asked: https://github.com/shuuchen/video_autoencoder/issues/2 (which bottleneck?)
-@faulty("code.identity", steps=0, measure=refuses_noise, bar=0.5)
-def sequences_returned_by_the_encoder(seed, fixed):
-    """Set return_sequences in the encoder; anomalies come back as well as the rest."""
-    x = beats(512, seed)
-    model = ReturnSequences(whole=not fixed)
-    batches = loader(x, batch_size=32, seed=seed)
-    case = {"model": model, "batches": batches, "optimizer": adam(model, 1e-2)}
-    train(case, 250)
-    return case
-
-
-def _wide_maps(w=24):
-    encoder = [nn.Conv2d(3, w, 3, padding=1), nn.ReLU(), nn.Conv2d(w, 16, 4, 2, 1)]
-    decoder = [nn.ConvTranspose2d(16, w, 4, 2, 1), nn.ReLU()]
-    decoder += [nn.Conv2d(w, 3, 3, padding=1), nn.Sigmoid()]
+def _without_pooling():
+    encoder = [
+        nn.Conv2d(1, 12, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(12, 8, 3, padding=1),
+    ]
+    decoder = [
+        nn.Conv2d(8, 12, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(12, 1, 3, padding=1),
+    ]
     return AE(nn.Sequential(*encoder), nn.Sequential(*decoder))
 
 
-# Asked: my anomaly detector reconstructs the defects too; maps of 16 x 12 x 12 inside.
+# Asked: my anomaly detector reconstructs the defects too, nothing stands out.
 # Like: https://github.com/anand176/Sentinel_AI_backend/issues/27 (anomaly not detected)
 @faulty("code.identity", steps=0, measure=refuses_noise, bar=0.6)
-def more_numbers_inside_than_outside(seed, fixed):
-    """Describe 1728 pixels by maps of 2304 numbers and call it a bottleneck."""
-    x, _ = scenes(384, seed, 24)
-    model = Cae((3, 24, 24), 24) if fixed else _wide_maps()
+def pooling_commented_out(seed, fixed):
+    """Take out the pooling because shapes did not fit: eight full maps remain."""
+    x = patches(320, seed, size=24).mean(1, keepdim=True)
+    model = Cae((1, 24, 24), 16) if fixed else _without_pooling()
     batches = loader(x, batch_size=32, seed=seed)
     case = {"model": model, "batches": batches, "optimizer": adam(model, 3e-3)}
     train(case, 300)
@@ -111,7 +88,7 @@ def _up_by_three(layer):
 
 
 # Asked: https://github.com/alan-turing-institute/icenet-mp/issues/276 (checkerboards)
-@faulty("decoder.checkerboard", steps=0, measure=no_grid, bar=-1.0)
+@faulty("decoder.checkerboard", steps=0, measure=no_grid, bar=0.0)
 def three_times_kernel_three_at_stride_two(seed, fixed):
     """Go up three times with kernel 3, stride 2 and an output padding."""
 
@@ -121,31 +98,30 @@ def three_times_kernel_three_at_stride_two(seed, fixed):
     def resized(a, b):
         return [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(a, b, 3, 1, 1)]
 
-    x = lamps(448, seed)
+    x, _ = scenes(320, seed, 24)
     model = _up_by_three(resized if fixed else transposed)
     batches = loader(x, batch_size=32, seed=seed)
     case = {"model": model, "batches": batches, "optimizer": adam(model, 2e-3)}
-    train(case, 200)
+    train(case, 80)
     return case
 
 
 # Asked: https://github.com/tensorflow/compression/issues/110 (a grid on the background)
-@faulty("decoder.checkerboard", steps=0, measure=no_grid, bar=-1.0)
-def kernel_of_five_at_stride_three(seed, fixed):
-    """Triple the maps with a kernel that the stride does not divide."""
-    x = lamps(448, seed, channels=1)
-    plain = Cae((1, 24, 24), 16)
-    down = nn.Sequential(plain.down, nn.Flatten(), plain.to_code)
-    up = [nn.Linear(16, 16 * 64), nn.Unflatten(1, (16, 8, 8)), nn.ReLU()]
+@faulty("decoder.checkerboard", steps=0, measure=no_grid, bar=0.1)
+def patches_of_six_every_four_pixels(seed, fixed):
+    """Paint overlapping patches: a kernel of 6 that a stride of 4 does not divide."""
+    x, _ = scenes(320, seed, 24)
+    down = [nn.Conv2d(3, 16, 4, 4), nn.ReLU(), nn.Flatten(), nn.Linear(576, 32)]
+    up = [nn.Linear(32, 576), nn.ReLU(), nn.Unflatten(1, (16, 6, 6))]
     if fixed:
-        up += [nn.Upsample(scale_factor=3, mode="bilinear")]
-        up += [nn.Conv2d(16, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 3, padding=1)]
+        up += [nn.Upsample(scale_factor=4, mode="bilinear")]
+        up += [nn.Conv2d(16, 3, 5, padding=2)]
     else:
-        up += [nn.ConvTranspose2d(16, 1, 5, 3, 1)]
-    model = AE(down, nn.Sequential(*up))
+        up += [nn.ConvTranspose2d(16, 3, 6, 4, 1)]
+    model = AE(nn.Sequential(*down), nn.Sequential(*up, nn.Sigmoid()))
     batches = loader(x, batch_size=32, seed=seed)
     case = {"model": model, "batches": batches, "optimizer": adam(model, 2e-3)}
-    train(case, 150)
+    train(case, 60)
     return case
 
 
@@ -164,14 +140,14 @@ def decay_of_a_transformer_in_plain_adam(seed, fixed):
 
 
 # Asked: after three epochs everything is a blob, is my network too small? With history.
-@faulty("fit.undertrained", steps=0, bar=0.55)
+@faulty("fit.undertrained", steps=0, bar=0.4)
 def blobs_after_four_epochs(seed, fixed):
     """Judge a network after four epochs, with losses that still fall."""
     x, _ = scenes(500, seed, 24)
     model = Cae((3, 24, 24), 32)
     batches = loader(x[:400], batch_size=32, seed=seed)
     case = {"model": model, "batches": batches, "optimizer": adam(model, 1e-3)}
-    return fit_log(case, 45 if fixed else 4, train, [x[400:]])
+    return fit_log(case, 36 if fixed else 4, train, [x[400:]])
 
 
 # Asked: https://github.com/LemuelPuglisi/BrLP/issues/10 (blurry: keep training)
@@ -182,65 +158,76 @@ def stopped_when_the_error_looked_small(seed, fixed):
     model = ResNet((3, 24, 24), 64)
     batches = loader(x[:400], batch_size=32, seed=seed)
     case = {"model": model, "batches": batches, "optimizer": adam(model, 1e-3)}
-    return fit_log(case, 40 if fixed else 6, train, [x[400:]])
+    return fit_log(case, 28 if fixed else 6, train, [x[400:]])
 
 
 # Asked: https://github.com/erickrf/autoencoder/issues/6 (validation loss goes up)
-@faulty("fit.overfit", steps=0, bar=0.6)
-def fifty_patients_and_wide_layers(seed, fixed):
-    """Fit fifty rows of a noisy table with 256 hidden units for 150 epochs."""
-    x = cohort(900, seed, 24, 4) + 0.4 * torch.randn(900, 24)
-    rows = x[:700] if fixed else x[:50]
-    model = Fc((24,), 256, 4 if fixed else 16, last=None)
-    batches = loader(rows, batch_size=25, seed=seed)
-    case = {"model": model, "batches": batches, "optimizer": adam(model, 2e-3)}
-    return fit_log(case, 12 if fixed else 150, train, [x[700:]])
+@faulty("fit.overfit", steps=0, bar=0.55)
+def masks_of_forty_cells(seed, fixed):
+    """Train on forty masks for 150 epochs; that of others rises and rises."""
+    x = (lamps(500, seed, channels=1) > 0.5).float()
+    rows = x[:400] if fixed else x[:40]
+    model = Cae((1, 24, 24), 64)
+    batches = loader(rows, batch_size=20, seed=seed)
+    case = {"model": model, "batches": batches, "loss": F.binary_cross_entropy}
+    case["optimizer"] = adam(model, 3e-3)
+    return fit_log(case, 15 if fixed else 150, train, [x[400:]])
 
 
 # Asked: https://github.com/msminhas93/anomaly-detection-using-autoencoders/issues/8
-@faulty("fit.overfit", steps=0, bar=0.6)
+@faulty("fit.overfit", steps=0, bar=0.5)
 def thirty_two_digits_for_too_long(seed, fixed):
-    """Train on 32 digits for 300 epochs; the others look like mixtures of them."""
+    """Train on 32 binary digits; the others look like mixtures of them."""
     x, _ = digits(900, seed, size=16)
+    x = (x > 0.4).float()
     rows = x[:700] if fixed else x[:32]
     model = Fc((1, 16, 16), 256, 48)
     batches = loader(rows, batch_size=16, seed=seed)
-    case = {"model": model, "batches": batches, "optimizer": adam(model, 2e-3)}
-    return fit_log(case, 12 if fixed else 250, train, [x[700:]])
+    case = {"model": model, "batches": batches, "loss": F.binary_cross_entropy}
+    case["optimizer"] = adam(model, 2e-3)
+    return fit_log(case, 8 if fixed else 120, train, [x[700:]])
 
 
-def _enlarged(fixed):
-    plain = Cae((3, 24, 24), 128, 20)
-    if fixed:
-        return plain
-    plain.up = nn.Sequential(
-        *(nn.Unflatten(1, (40, 6, 6)), nn.ReLU(), nn.Conv2d(40, 3, 3, padding=1)),
-        *(nn.Upsample(scale_factor=4, mode="bilinear"), nn.Sigmoid()),
-    )
-    return plain
+def _maps(first, last):
+    encoder = [*first, nn.ReLU(), nn.Conv2d(24, 24, 3, padding=1)]
+    return AE(nn.Sequential(*encoder), nn.Sequential(nn.ReLU(), *last, nn.Sigmoid()))
+
+
+def _down_twice():
+    return [nn.Conv2d(1, 24, 4, 2, 1), nn.ReLU(), nn.Conv2d(24, 24, 4, 2, 1)]
+
+
+def _up_twice():
+    return [
+        *(nn.ConvTranspose2d(24, 24, 4, 2, 1), nn.ReLU()),
+        nn.ConvTranspose2d(24, 1, 4, 2, 1),
+    ]
 
 
 # Asked: https://github.com/BingyaoHuang/CompenNet/issues/6 (loss of sharpness)
-@faulty("fit.blurry", steps=0, measure=detail, bar=0.15)
+@faulty("fit.blurry", steps=0, measure=detail, bar=0.3)
 def enlarged_by_four_in_the_last_line(seed, fixed):
     """Draw 6 x 6 pixels and enlarge them smoothly to 24 x 24."""
-    x = patches(512, seed, size=24)
-    model = _enlarged(fixed)
-    batches = loader(x, batch_size=32, seed=seed)
-    case = {"model": model, "batches": batches, "optimizer": adam(model, 2e-3)}
-    train(case, 400)
+    x, _ = digits(512, seed, size=24)
+    resized = [nn.Conv2d(24, 1, 3, padding=1)]
+    resized += [nn.Upsample(scale_factor=4, mode="bilinear")]
+    model = _maps(_down_twice(), _up_twice() if fixed else resized)
+    batches = loader(x, batch_size=16, seed=seed)
+    case = {"model": model, "batches": batches, "optimizer": adam(model, 4e-3)}
+    train(case, 250)
     return case
 
 
 # Asked: https://github.com/raadon96/MVTec-Anomaly-Detection/issues/15 (details fuzzy)
-@faulty("fit.blurry", accepts=("code.too-small",), steps=0, measure=detail, bar=0.2)
-def letters_of_a_pill_are_fuzzy(seed, fixed):
-    """Keep 16 numbers of a drawing; its surface is right, its edges are gone."""
-    x, _ = scenes(384, seed, 24)
-    model = Cae((3, 24, 24), 160 if fixed else 16, 20)
-    batches = loader(x, batch_size=32, seed=seed)
-    case = {"model": model, "batches": batches, "optimizer": adam(model, 3e-3)}
-    train(case, 500)
+@faulty("fit.blurry", steps=0, measure=detail, bar=0.4)
+def shrunk_by_averages_to_save_memory(seed, fixed):
+    """Average 4 x 4 pixels before the first layer; what is left has no edges."""
+    x, _ = digits(512, seed, size=24)
+    shrunk = [nn.AvgPool2d(4), nn.Conv2d(1, 24, 1)]
+    model = _maps(_down_twice() if fixed else shrunk, _up_twice())
+    batches = loader(x, batch_size=16, seed=seed)
+    case = {"model": model, "batches": batches, "optimizer": adam(model, 4e-3)}
+    train(case, 250)
     return case
 
 

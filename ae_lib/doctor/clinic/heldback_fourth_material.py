@@ -46,25 +46,26 @@ def cohort(n: int = 512, seed: int = 0, d: int = 14, causes: int = 4) -> Tensor:
 
 
 def lamps(n: int = 448, seed: int = 0, size: int = 24, channels: int = 3) -> Tensor:
-    """Return smooth pictures (n, channels, size, size) of three coloured lights."""
+    """Return smooth pictures (n, channels, size, size) of lights before a wall."""
     made, axis = _made(seed), torch.linspace(0, 1, size)
-    x = torch.zeros(n, channels, size, size)
+    x = 0.1 + 0.4 * torch.rand(n, channels, 1, 1, generator=made)
     for _ in range(3):
         u, v, r = torch.rand(3, n, 1, 1, 1, generator=made)
-        colour = torch.rand(n, channels, 1, 1, generator=made)
+        colour = torch.rand(n, channels, 1, 1, generator=made) - 0.3
         away = (axis[:, None] - u).square() + (axis - v).square()
-        x = x + colour * torch.exp(-away / (0.15 + 0.15 * r) ** 2)
-    return (x / 2).clamp(0, 1)
+        x = x + 0.5 * colour * torch.exp(-away / (0.2 + 0.15 * r) ** 2)
+    return x.clamp(0, 1)
 
 
 def fit_log(case: dict, epochs: int, train, held: list[Tensor]) -> dict:
     """Train for some epochs; return the case with its history of both losses."""
     history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
+    loss = case.get("loss", F.mse_loss)
     for _ in range(epochs):
         losses = train(case, len(case["batches"]))
         history["train_loss"].append(sum(losses) / len(losses))
         _, target, picture = outputs({**case, "judge": held})
-        history["val_loss"].append(F.mse_loss(picture, target).item())
+        history["val_loss"].append(loss(picture, target).item())
     return {**case, "eval_batches": held, "history": history}
 
 

@@ -12,7 +12,7 @@ from ae_lib.doctor.clinic.heldback_fourth_material import (
     cohort,
     lamps,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.material import digits, loader, scenes
 from ae_lib.doctor.clinic.measures import train, used_units
 from ae_lib.doctor.clinic.parts import AE, adam, stack
 from ae_lib.doctor.clinic.program import faulty
@@ -218,14 +218,16 @@ def uniform_and_all_of_them_positive(seed, fixed):
 @faulty("signal.init-scale", accepts=("signal.common-mode",), steps=200, bar=0.4)
 def two_hundredths_without_batch_norm(seed, fixed):
     """Draw all weights from N(0, 0.02) in a deep network without normalisation."""
-    x = patches(512, seed, size=16).mean(1, keepdim=True)
-    model = _deep((256, 96, 64, 48), nn.Tanh, 32)
+    x, _ = digits(640, seed, size=16)
+    model = _deep((256, 128, 96, 64), nn.ReLU, 32)
     for layer in model.modules():
-        if isinstance(layer, nn.Linear) and not fixed:
-            nn.init.normal_(layer.weight, 0.0, 0.02)
+        if isinstance(layer, nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
+            if not fixed:
+                nn.init.normal_(layer.weight, 0.0, 0.02)
     batches = loader(x, batch_size=32, seed=seed)
-    return {"model": model, "batches": batches, "optimizer": adam(model, 1e-3)}
+    return {"model": model, "batches": batches, "optimizer": adam(model, 2e-3)}
 
 
 # Asked: zero_module from a diffusion model, for both projections around my latent.
@@ -243,12 +245,12 @@ def both_projections_begin_at_zero(seed, fixed):
 
 
 # Asked: https://github.com/podgorskiy/ALAE/issues/44 (layers without any activation)
-@faulty("signal.linear", accepts=("code.too-small",), steps=500, bar=0.7)
+@faulty("signal.linear", accepts=("code.too-small",), steps=500, bar=0.85)
 def dense_layers_in_a_row(seed, fixed):
     """Stack dense layers and no activation; the signals need a bent surface."""
     x = beats(640, seed)
-    layers = [nn.Linear(96, 64), nn.Linear(64, 48), nn.Linear(48, 4)]
-    back = [nn.Linear(4, 48), nn.Linear(48, 64), nn.Linear(64, 96)]
+    layers = [nn.Linear(96, 64), nn.Linear(64, 48), nn.Linear(48, 3)]
+    back = [nn.Linear(3, 48), nn.Linear(48, 64), nn.Linear(64, 96)]
     if fixed:
         layers = [layers[0], nn.ReLU(), layers[1], nn.ReLU(), layers[2]]
         back = [back[0], nn.ReLU(), back[1], nn.ReLU(), back[2]]

@@ -67,7 +67,7 @@ def sgd_of_an_old_issue(seed, fixed):
     x, _ = digits(768, seed, size=28)
     encoder, decoder = nn.Linear(784, 100), nn.Linear(100, 784)
     model = nn.Sequential(nn.Flatten(), encoder, decoder, nn.Unflatten(1, (1, 28, 28)))
-    rate, momentum = (5.0, 0.9) if fixed else (0.001, 0.1)
+    rate, momentum = (0.3, 0.9) if fixed else (0.001, 0.1)
     optimizer = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum)
     batches = loader(x, batch_size=64, seed=seed)
     return {"model": model, "batches": batches, "optimizer": optimizer}
