@@ -4,16 +4,16 @@ Each program is written anew after the gist of its question, on small data of ou
 """
 
 import torch
+from torch import nn
 
 from ae_lib.doctor.clinic.heldback_fourth_material import (
     Cae,
     Fc,
     Recurrent,
-    ResNet,
     beats,
     cohort,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import adam
 from ae_lib.doctor.clinic.program import faulty
@@ -31,16 +31,22 @@ def samples_last_in_a_mat_file(seed, fixed):
     return {"model": model, "batches": batches, "optimizer": adam(model, 3e-3)}
 
 
-# Asked: CIFAR pickles are stored colour by colour; reshape(-1, 32, 32, 3) has 9 ghosts.
-# Like: https://github.com/Selen-Suyue/DensePolicy2D/issues/3 (reshape, not permute)
-@faulty("data.layout", steps=200, bar=0.45)
-def planes_of_colour_read_as_pixels(seed, fixed):
-    """Read rows of three colour planes as rows of pixels, then move the colours."""
-    rows = scenes(448, seed, 24)[0].flatten(1)
-    x = rows.view(-1, 3, 24, 24)
-    x = x if fixed else rows.view(-1, 24, 24, 3).permute(0, 3, 1, 2).contiguous()
-    model = ResNet((3, 24, 24), 48)
-    return {"model": model, "batches": loader(x, batch_size=32, seed=seed)}
+# Asked: https://github.com/Selen-Suyue/DensePolicy2D/issues/3 (reshape, not permute)
+@faulty("data.layout", steps=250, bar=0.75)
+def arrays_of_another_library_viewed(seed, fixed):
+    """View pictures of (H, W, C) as (C, H, W), since Conv2d complained about 24."""
+    x = patches(448, seed, size=24)
+    array = x.permute(0, 2, 3, 1).contiguous()
+    x = array.permute(0, 3, 1, 2) if fixed else array.view(-1, 3, 24, 24)
+    model = nn.Sequential(
+        *(nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.ConvTranspose2d(4, 16, 2, 2), nn.ReLU()),
+        *(nn.ConvTranspose2d(16, 3, 2, 2), nn.Sigmoid()),
+    )
+    batches = loader(x.contiguous(), batch_size=32, seed=seed)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    return {"model": model, "batches": batches, "optimizer": optimizer}
 
 
 # Asked: https://github.com/Priyanshu-byte-coder/devtrack/issues/927 (rescaled twice)

@@ -12,7 +12,7 @@ from ae_lib.doctor.clinic.heldback_fourth_material import (
     cohort,
     lamps,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes
+from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.measures import train, used_units
 from ae_lib.doctor.clinic.parts import AE, adam, stack
 from ae_lib.doctor.clinic.program import faulty
@@ -37,7 +37,7 @@ def sigmoids_and_cross_entropy_give_a_blob(seed, fixed):
     """Use sigmoids in all layers of 784, 100, 50, 100 and 784 units."""
     x, _ = digits(768, seed, size=28)
     act = nn.ReLU if fixed else nn.Sigmoid
-    model = _deep((784, 100, 60), act, 50)
+    model = _deep((784, 100), act, 50)
     batches = loader(x, batch_size=64, seed=seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     case = {"model": model, "batches": batches, "optimizer": optimizer}
@@ -64,37 +64,6 @@ def softmax_of_two_hundred_prototypes(seed, fixed):
     optimizer = torch.optim.SGD(model.parameters(), lr=2.0, momentum=0.9)
     batches = loader(x, batch_size=64, seed=seed)
     return {"model": model, "batches": batches, "optimizer": optimizer}
-
-
-class ClassifierBody(nn.Module):
-    """Take the body of a classifier, with or without its average over the picture."""
-
-    def __init__(self, pool, k=64, w=16):
-        super().__init__()
-        layers = [nn.Conv2d(3, w, 3, 2, 1), nn.ReLU(), nn.Conv2d(w, 32, 3, 2, 1)]
-        for _ in range(4):
-            layers += [nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1)]
-        layers += [nn.ReLU(), nn.AdaptiveAvgPool2d(1)] if pool else [nn.ReLU()]
-        self.body = nn.Sequential(*layers, nn.Flatten())
-        self.fc = nn.Linear(32 if pool else 32 * 36, k)
-        self.decoder = Cae((3, 24, 24), k)
-        del self.decoder.down, self.decoder.to_code
-
-    def encode(self, x):
-        return self.fc(self.body(x))
-
-    def forward(self, x):
-        return self.decoder.decode(self.encode(x))
-
-
-# Asked: I took the body of a classifier up to avgpool as encoder; outputs are alike.
-@faulty("signal.common-mode", accepts=("code.too-small",), steps=250, bar=0.45)
-def averaged_over_the_picture_like_a_classifier(seed, fixed):
-    """Average deep features over the picture, which leaves nearly the same numbers."""
-    x, _ = scenes(448, seed, 24)
-    model = ClassifierBody(pool=not fixed)
-    batches = loader(x, batch_size=32, seed=seed)
-    return {"model": model, "batches": batches, "optimizer": adam(model)}
 
 
 class Hash(Fc):
