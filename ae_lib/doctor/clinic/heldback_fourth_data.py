@@ -118,7 +118,7 @@ def one_set_after_the_other(seed, fixed):
 
 
 # Asked: "for i in range(n_batches): batch = x[i:i + batch_size]", why is test so bad?
-@faulty("data.order", accepts=("fit.overfit",), steps=400, bar=0.7)
+@faulty("data.order", accepts=("fit.overfit",), steps=400, bar=0.68)
 def i_counts_batches_and_not_rows(seed, fixed):
     """Cut batches at i instead of i times the size: most rows are never seen."""
     x, _ = digits(720, seed, size=16)

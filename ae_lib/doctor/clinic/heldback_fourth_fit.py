@@ -237,7 +237,7 @@ def shrunk_by_averages_to_save_memory(seed, fixed):
     accepts=("fit.undertrained",),
     steps=0,
     measure=neighbours,
-    bar=0.82,
+    bar=0.86,
 )
 def loaded_with_strict_false(seed, fixed):
     """Load weights named "module. ..." with strict=False, which loads none of them."""
