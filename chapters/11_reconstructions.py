@@ -111,12 +111,12 @@ def mean(values):
 # %%
 def ask(model, x, size=50, **more):
     report = doctor.examine(model, x.split(size), budget_seconds=4, **more)
-    print(report.findings[0] if report.findings else "no fault found")
+    print(report.findings[0] if report.faults else "no fault found")
     return report
 
 
 def check_named(report, code):
-    claim(f"the doctor names {code}", report.codes.count(code), ">", 0)
+    claim(f"the doctor names {code}", report.faults.count(code), ">", 0)
 
 
 # %% [markdown]
@@ -394,7 +394,8 @@ report = ask(cured, crop)
 
 # %%
 # NBVAL_CHECK_OUTPUT
-before, after = report.codes.count("code.identity"), passed_on(cured, crop_val)
+before = report.faults.count("code.identity")
+after = passed_on(cured, crop_val)
 claim("the doctor no longer speaks of a copy", before, "<", 1)
 claim("half of the noise is left, or little more", after / plain, "<", 0.65)
 
@@ -494,14 +495,14 @@ plots.line_with_spread(
 # few images and carry their grain along. Power is not agreement.)
 #
 # The doctor's table has both: the network's code of 32, and PCA with 32. PCA
-# is ahead. A finding there is none: without a history of losses the doctor
+# is ahead. It names no fault: without a history of losses or an optimizer it
 # does not tell a short training from a long one, so read the table yourself.
 
 # %%
 report = doctor.examine(soft[0], x.split(50), budget_seconds=4)
 for name, row in report.baselines.items():
     print(f"{name:28} {row['error']:.4f}")
-print("findings:", report.codes or "none")
+print("faults:", report.faults or "none")
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -950,8 +951,8 @@ for name, way in ways.items():
         model.decoder[5], model.decoder[8] = way(32, 16), way(16, 3)
         train(model, x, 1, seed=seed)
         peaks[name].append(peak(reconstruct(model, x_val)))
-    codes = doctor.examine(model, x.split(50), budget_seconds=0).codes
-    print(f"{name}: doctor {codes or 'silent'}")
+    faults = doctor.examine(model, x.split(50), budget_seconds=0).faults
+    print(f"{name}: doctor {faults or 'silent'}")
 for name, runs in peaks.items():
     print(f"{name:9}", *(f"{value:5.1f}" for value in runs))
 

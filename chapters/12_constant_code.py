@@ -595,7 +595,7 @@ for name, (network, lr, batches) in cases.items():
     reports[name] = doctor.examine(
         model, batches, optimizer=adam, budget_seconds=pick(quick=4, full=20)
     )
-    print(f"{name:<18}", ", ".join(reports[name].codes) or "no fault found")
+    print(f"{name:<18}", ", ".join(reports[name].faults) or "no fault found")
 
 # %% [markdown]
 # Batches first, where the batches are at fault. With the loop mended, the
@@ -606,7 +606,7 @@ for name, (network, lr, batches) in cases.items():
 
 # %%
 # NBVAL_CHECK_OUTPUT
-seen = {name: report.codes for name, report in reports.items()}
+seen = {name: report.faults for name, report in reports.items()}
 for name in ("as posted", "kernels 5 and 3"):
     first = float(seen[name][0] == "data.order")
     claim(f"{name}: the batches are named first", first, "~", 1, tol=0)

@@ -472,7 +472,7 @@ for name, state in {"as it came": 0, "four repairs": 4, "all five": 5}.items():
         "budget_seconds": pick(quick=4, full=20),
     }
     reports[name] = doctor.examine(net, batches, **options)
-    print(f"{name}:", ", ".join(reports[name].codes) or "no fault found")
+    print(f"{name}:", ", ".join(reports[name].faults) or "no fault found")
 
 
 # %%

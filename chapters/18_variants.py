@@ -551,7 +551,7 @@ def ask(net, loss):
     optimizer = torch.optim.Adam(net.parameters(), 0.01)
     report = doctor.check_quickly(net, BATCHES, loss=loss, optimizer=optimizer)
     print("; ".join(f"{f.code}: {f.remedy}" for f in report.findings))
-    return report.codes
+    return report.faults
 
 
 # %%

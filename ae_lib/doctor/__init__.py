@@ -7,8 +7,8 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
     case, starts, linear, thresholds measurements that several checks share
     data_checks, order, pairs,       what the loop consumes
       corruptions, noise, layout,
-      series
-    ranges, losses                   what output and loss can reach
+      rows, series
+    ranges, losses, prices           what output and loss can reach
     wiring, unoptimised, loop,       gradients, parameters and the user's own step
       watching
     signals, scales, units, affine   the first forward pass
@@ -17,6 +17,7 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
       jacobians, shrinkage
     capacity, texture, fits, modes,  what a trained model does
       probes
+    ahead, hints                     more training on a copy, and what came close
     reasoning, report, figure        from findings to a report
 """
 
@@ -28,6 +29,7 @@ from . import (
     capacity,
     data_checks,
     fits,
+    hints,
     jacobians,
     loop,
     order,
@@ -44,7 +46,7 @@ from .program import Clock, Program
 from .reasoning import settle
 from .report import Finding, Report
 from .sample import main_tensor, read
-from .thresholds import THRESHOLDS, Threshold, resolve
+from .thresholds import THRESHOLDS, Threshold, looser, resolve
 
 __all__ = ["THRESHOLDS", "Finding", "Report", "Threshold", "check_quickly", "examine"]
 
@@ -64,6 +66,7 @@ STAGES = (
     fits.check,
     capacity.narrow,
 )
+LATER = (ranges.check, wiring.check, vae.check, capacity.check, fits.check)
 
 
 def examine(
@@ -87,6 +90,8 @@ def examine(
     those names. `batches` is what training consumes in one epoch; `loss` maps (model
     output, target) to a scalar; `step` is (model, batch) -> float; `pair` maps a
     batch to (input, target). Everything is left as it was found. Returns a `Report`.
+    Time that is left goes to a second look, which adds what else it could be, as
+    information: what came close to a limit, and what more training would show.
     Raises ValueError when there is no autoencoder or there are no batches.
 
     >>> from torch import nn, rand
@@ -114,10 +119,25 @@ def examine(
             several = [eval_batches] if torch.is_tensor(eval_batches) else eval_batches
             with program.trial():
                 evaluated = read(several, program.pair, seconds=1.0)
-        case = Case(
-            program, sample, limits, evaluated=evaluated, history=history, labels=labels
-        )
-        return _report(case)
+        data = {"evaluated": evaluated, "history": history, "labels": labels}
+        case = Case(program, sample, limits, **data)
+        report = _report(case)
+        readable = sample.raw and sample.trouble is None
+        if budget_seconds > 0 and readable and case.traced:
+
+            def again(looser_limits):
+                if looser_limits:
+                    second = Case(program, sample, looser(thresholds), **data)
+                    second.kept = case.kept  # the same trainings, done once
+                    return _report(second)
+                rest = {**data, "history": None}
+                later = Case(program.again(), sample, limits, **rest)
+                later.arms = getattr(case, "arms", {})
+                return _report(later, LATER)
+
+            hints.add(report, case, again)
+            report.seconds = clock.spent
+        return report
     finally:
         program.snapshot.restore()
 
@@ -130,7 +150,7 @@ def check_quickly(model, batches, **options):
     return examine(model, batches, **{**options, "budget_seconds": 0})
 
 
-def _report(case):
+def _report(case, stages=STAGES):
     program = case.program
     if not case.sample.raw or case.sample.trouble is not None:
         data_checks.nonfinite(case)
@@ -140,7 +160,7 @@ def _report(case):
         return Report(kept, checked=case.checked, seconds=program.clock.spent)
     _must_be_autoencoder(case)
     _ = case.is_vae, _trained(case)  # now, as a trial within a trial would end both
-    for stage in STAGES:
+    for stage in stages:
         try:
             stage(case)
         except Exception as problem:  # one check must not cost the others

@@ -2,7 +2,7 @@
 
 import torch
 
-from . import trace
+from . import lines, trace
 from .arms import fresh_start
 from .sample import main_tensor
 
@@ -57,10 +57,17 @@ def linear(case):
         "Not the training: stacked affine layers are one affine layer, and PCA is the "
         "best of those"
         + ("; one layer each way is what a linear autoencoder is." if plain else "."),
-        f"put nn.ReLU() after {heavy[0].where or heavy[0]} and between all further "
-        f"layers",
+        _bent(case, op, heavy),
         "The departure rises above 0.05, and the error falls below PCA's.",
     )
+
+
+def _bent(case, code, heavy):
+    """Return the line that puts an activation behind all layers but code and output."""
+    inner = [o for o in heavy[:-1] if not (o.where == code.where or o is code)]
+    line = lines.followed(case, inner, "nn.ReLU()")
+    words = f"put nn.ReLU() after {heavy[0].where or heavy[0]} and between all further "
+    return f"{line}  # an activation between the layers" if line else words + "layers"
 
 
 def _until(case, index, fresh=False):

@@ -77,10 +77,14 @@ def scale_rate(program, factor):
                 group["lr"] *= factor
 
 
-def adam_step(case, recon_only):
+def adam_step(case, recon_only, params=None):
     """Return a step function with Adam 1e-3 on every parameter of the graph."""
+    params = case.trainable if params is None else params
+    return _step(case, torch.optim.Adam(params, lr=1e-3), recon_only)
+
+
+def _step(case, optimizer, recon_only):
     program = case.program
-    optimizer = torch.optim.Adam(case.trainable, lr=1e-3)
 
     def recon(raw, target):
         x_hat = program.image(fields(raw)[places(raw)["x_hat"]])
@@ -96,8 +100,19 @@ def adam_step(case, recon_only):
 def run(
     case, name, *, factor=1.0, adam=False, recon=False, fresh=False, without="", times=1
 ):
-    """Run one arm within its share of the time and return an `Arm`."""
+    """Run one arm within its share of the time, once, and return an `Arm`.
+
+    `without` names what the arm leaves out: "dropout", "decay" or "freezing".
+    """
+    key = (name, factor, adam, recon, fresh, without, times)
+    if key not in case.kept:
+        case.kept[key] = _run(case, *key)
+    return case.kept[key]
+
+
+def _run(case, name, factor, adam, recon, fresh, without, times):
     program, arm = case.program, Arm(name)
+    times *= 1 if adam else case.accumulates
     batch = as_served(case)
     begin = program.clock.spent
     with program.trial(True):
@@ -113,11 +128,18 @@ def run(
             for optimizer in program.optimizers:
                 for group in optimizer.param_groups:
                     group["weight_decay"] = 0.0
+        if without == "freezing":
+            program.model.requires_grad_(True)
         heavy = [p for p in program.model.parameters() if p.ndim >= 2]
         heavy = [p for p in heavy if p.requires_grad]
         ratios, least = [], []
         try:
-            step = adam_step(case, recon) if adam else program.run_step
+            step = program.run_step
+            if adam:
+                every = list(program.model.parameters())
+                step = adam_step(case, recon, every if without == "freezing" else None)
+            elif recon:
+                step = _step(case, program.optimizer, True)
             while arm.steps < times * case.arm_steps:
                 spent = program.clock.spent - begin
                 if arm.steps >= 10 and spent > times * case.arm_seconds:
@@ -169,6 +191,12 @@ def _r2(case, batch):
 
 def reference(case):
     """Fit the same images with a plain network and Adam 1e-3; return an `Arm`."""
+    if "reference" not in case.kept:
+        case.kept["reference"] = _reference(case)
+    return case.kept["reference"]
+
+
+def _reference(case):
     program, arm = case.program, Arm("reference model")
     with program.trial():
         source, goal = program.pair(few(case))

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import arms, texture, trace
+from . import ahead, arms, texture, trace
 from .case import join
 from .linear import pca_r2
 from .sample import main_tensor
@@ -84,7 +84,8 @@ def narrow(case):
         return
     held = readout(case, op)
     case.measured["read-out"] = held
-    if held > low or _later(case) > case.r2_now + 0.1:
+    later = ahead.look(case)
+    if held > low or (later and later.r2[:2][-1] > case.r2_now + 0.1):
         return
     case.find(
         "code.too-small",
@@ -119,22 +120,6 @@ def readout(case, op):
     weights = torch.linalg.pinv(z[:half]) @ goal[:half]
     error = (z[half:] @ weights - goal[half:]).square().mean()
     return 1 - (error / (goal[half:] - goal[:half].mean(0)).square().mean()).item()
-
-
-def _later(case, steps=100):
-    """Return R² after some more of the program's own steps on its own batches."""
-    program, source, goal = case.program, case.source, case.flat
-    raw = [b for b in case.sample.raw if len(main_tensor(b)) > 1]
-    with program.trial(True):
-        for at in range(steps):
-            program.run_step(raw[at % len(raw)])
-        values = []
-        for mode in (True, False):
-            program.model.train(mode)
-            with torch.no_grad():
-                x_hat = program.image(program.forward(source).x_hat)
-            values.append(case.r2(x_hat.float().flatten(1), goal))
-    return max(values)
 
 
 def shuffled(case, op, change):

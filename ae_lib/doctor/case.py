@@ -44,7 +44,9 @@ class Case:
         self.findings, self.checked, self.unchecked = [], [], {}
         self.measured, self.notes, self.pictures = {}, [], {}
         self.forward_trouble = self.loss_trouble = None
+        self.kept = {}  # short trainings by name, for a second look at the same program
         self.sums = False  # whether the loss grows with the batch, once it is known
+        self.accumulates = 1  # calls of step for one update, once it is known
 
     def find(self, code, severity, evidence, why_not, remedy, confirm):
         """Add a finding."""

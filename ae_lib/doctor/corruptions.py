@@ -3,8 +3,8 @@
 import torch
 
 from . import noise
-from .layout import neighbours
 from .linear import components
+from .rows import neighbours
 from .sample import main_tensor, tensors_in
 
 

@@ -34,11 +34,24 @@ def nonfinite(case):
                 "batches": len(bad),
             },
             "Not a diverging step: the values are there before the model sees them.",
-            "x = torch.nan_to_num(x)  # better: drop or repair the samples at the "
-            "source",
+            _finite(case) + "  # better: drop or repair the samples at the source",
             "torch.isfinite(x).all() is True for every batch, and the loss stays "
             "finite.",
         )
+
+
+def _finite(case):
+    """Return the line that puts finite values in the place of NaN and infinities.
+
+    Within the range of the others: the largest float, torch's choice for an infinity,
+    would do as much harm.
+    """
+    values = torch.cat([case.sample.x.flatten(), case.sample.t.flatten()])
+    values = values[torch.isfinite(values)]
+    if not len(values):
+        return "x = torch.nan_to_num(x, 0.0, 0.0, 0.0)"
+    mean, low, high = (v.item() for v in (values.mean(), values.min(), values.max()))
+    return f"x = torch.nan_to_num(x, {mean:.4g}, {high:.4g}, {low:.4g})"
 
 
 def scale(case):
@@ -59,26 +72,32 @@ def scale(case):
     large = top > limits["scale.large"] and max(deviation, abs(center)) > 3
     if case.x.shape == case.t.shape and not torch.equal(case.x, case.t):
         large = large and goal > limits["scale.large"]  # wide noise is not the scale
-    large = large or (_levels(case) and top >= limits["scale.levels"])
+    levels = deviation > 2 and _levels(case)  # and not counts, most of them small
+    large = large or (levels and top >= limits["scale.levels"])
     raw_goal = goal > limits["scale.large"] and case.t.std().item() > 3
     tiny = deviation < limits["scale.small"] and top < 5 * limits["scale.small"]
     tiny = tiny and deviation > 1e-7
-    if not (large or raises or tiny or (raw_goal and _loss_sees(case))):
+    signal = _deviation_across(values)
+    drowned = 1e-7 < signal < limits["scale.small"] * abs(center)
+    if not (large or raises or tiny or drowned or (raw_goal and _loss_sees(case))):
         return
     low, high = values.min().item(), values.max().item()
-    raw = 100 < high <= 255 and low >= 0
-    remedy = (
-        "x = x.float() / 255" if raw or integers else "x = (x - x.mean()) / x.std()"
-    )
+    remedy = _rescaled(case, low, high, integers)
     if tiny:
         remedy = f"x = x * {1 / max(top, 1e-9):.4g}  # was it divided by 255 twice?"
+    row = "largest |value| the first layer receives", top
+    small = tiny or (drowned and not large)
+    if drowned and not (large or tiny):
+        remedy = f"x = (x - ({center:.4g})) / {values.std().item():.4g}"
+        remedy += "  # or normalise once, and by the numbers for this range"
+        row = "deviation across samples, of the mean value", signal / abs(center)
     case.find(
         "data.scale",
         "error",
         {
-            "statistic": "largest |value| the first layer receives",
-            "value": top,
-            "threshold": limits["scale.small" if tiny else "scale.large"],
+            "statistic": row[0],
+            "value": row[1],
+            "threshold": limits["scale.small" if small else "scale.large"],
             "where": where,
             "range": [low, high],
             "deviation": deviation,
@@ -89,6 +108,22 @@ def scale(case):
         remedy,
         "The input's deviation lies between 0.1 and 1, and the first losses fall.",
     )
+
+
+def _rescaled(case, low, high, integers):
+    """Return the line that brings values into the range of the last activation."""
+    if (100 < high <= 255 and low >= 0) or integers:
+        return "x = x.float() / 255"
+    last = [op for op in case.ops if op.bends][-1:]
+    if last and last[0].kind == "sigmoid":
+        span = f"{max(high - low, 1e-9):.4g}"
+        return f"x = (x - ({low:.4g})) / {span}" if low else f"x = x / {span}"
+    return "x = (x - x.mean()) / x.std()"
+
+
+def _deviation_across(values):
+    """Return the deviation of samples from their mean, over all values."""
+    return (values - values.mean(0)).std().item() if len(values) > 1 else 0.0
 
 
 def _levels(case):
@@ -170,6 +205,8 @@ def shift(case):
         row = ("ratio of the deviations", ratio, limits["shift.scale"])
     elif error > limits["shift.subspace"]:
         row = ("PCA error, evaluation over training", error, limits["shift.subspace"])
+    elif _somewhat(limits, moved, ratio, error):
+        row = ("mean, deviation and PCA error together", [moved, ratio, error], "alike")
     else:
         return
     ranges = [[v.min().item(), v.max().item()] for v in (a, b)]
@@ -190,6 +227,16 @@ def shift(case):
         f"[{ranges[0][0]:.3g}, {ranges[0][1]:.3g}], not "
         f"[{ranges[1][0]:.3g}, {ranges[1][1]:.3g}]",
         "Mean and deviation of both sets agree, and so do the two losses.",
+    )
+
+
+def _somewhat(limits, moved, ratio, error):
+    """Tell whether all three measures come near their limits: no accident."""
+    near = {name: 0.6 * limits[f"shift.{name}"] for name in ("mean", "subspace")}
+    return (
+        moved > near["mean"]
+        and error > near["subspace"]
+        and ratio > 1 + 0.5 * (limits["shift.scale"] - 1)
     )
 
 

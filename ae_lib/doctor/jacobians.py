@@ -2,7 +2,7 @@
 
 import torch
 
-from . import trace
+from . import lines, terms, trace
 from .sample import _map, cut, main_tensor
 
 COUNT = 12
@@ -47,7 +47,8 @@ def check(case):
         return
     scale = abs(base) + 1e-12
     if abs(moved - base) < 1e-6 * scale or abs(moved - base) < 1e-12:
-        return  # the penalty does not look at the encoder's weights
+        _slopes_alone(case, op)  # the penalty does not look at the encoder's weights
+        return
     if abs(other - base) > 1e-6 * scale:
         return  # weight decay, not a Jacobian
     case.did("contractive.wrong")
@@ -72,7 +73,9 @@ def check(case):
         "relu": "(h > 0).float()",
     }.get(last, "the activation's derivative")
     where = before[-1].where or "encoder"
-    remedy = f"penalty = (({slope}).square() @ model.{where}.weight.square().sum(1))"
+    remedy = (
+        f"penalty = (({slope}).square() @ {lines.spot(where)}.weight.square().sum(1))"
+    )
     case.find(
         "contractive.wrong",
         "error",
@@ -88,6 +91,48 @@ def check(case):
         remedy + ".mean()"
         if len(before) == 1
         else "J = torch.func.jacrev(model.encode)  # and penalise J.square().sum()",
+        "Penalty over squared Jacobian norm is the same for every image.",
+    )
+
+
+def _slopes_alone(case, op):
+    """Report a penalty of squared slopes of the code's activation, without weights.
+
+    The squared slope of a sigmoid or tanh falls to (3/4)² when the unit is half way
+    to its plateau, on either side; what pushes codes to 0 and 1 as such falls to 3/4.
+    """
+    last = [o for o in case.ops if o.bends and o.index <= op.index]
+    if not last or last[-1].kind not in ("sigmoid", "tanh"):
+        return
+    low = 0.0 if last[-1].kind == "sigmoid" else -1.0
+    perfect, costs = terms.goal(case), {}
+    with case.program.trial(True), torch.no_grad():
+        for at in (0.0, 0.25, 0.5, 0.75, 1.0):
+
+            def constant(z, level=low + at * (1 - low)):
+                return torch.full_like(z, level)
+
+            costs[at] = float(terms.value(case, perfect, op, constant))
+    top, ends = costs[0.5] - costs[0.0], abs(costs[1.0] - costs[0.0])
+    if not top > 1e-12 or ends > 1e-3 * top:
+        return
+    sides = [(costs[at] - costs[0.0]) / top for at in (0.25, 0.75)]
+    if any(abs(side - 0.75**2) > 0.02 for side in sides):
+        return
+    case.did("contractive.wrong")
+    case.find(
+        "contractive.wrong",
+        "warning",
+        {
+            "statistic": "change of the penalty when the weights grow by half",
+            "value": 0.0,
+            "threshold": "above 0",
+            "where": f"loss, the penalty on {op}",
+            "share left half way to the plateaus": sides,
+        },
+        "Not a penalty on the code as such: it is the squared slope of its "
+        f"{last[-1].kind}, one factor of the Jacobian, and the weights are missing.",
+        "J = torch.func.jacrev(model.encode)  # and penalise J.square().sum()",
         "Penalty over squared Jacobian norm is the same for every image.",
     )
 

@@ -4,28 +4,8 @@ import math
 
 import torch
 
-from . import series
-from .linear import components
-
-
-def neighbours(images):
-    """Return the correlation of neighbouring pixels along H and along W.
-
-    `images` is (N, C, H, W). Differences from the mean image are correlated, so
-    that a fixed background does not count. NaN where nothing varies.
-    """
-    pixels = images.double() - images.double().mean(0, keepdim=True)
-    power = pixels.square().mean().item()
-    if power < 1e-14:
-        return float("nan"), float("nan")
-
-    def corr(a, b):
-        scale = (a.square().mean() * b.square().mean()).sqrt().item()
-        return (a * b).mean().item() / (scale + 1e-20)
-
-    down = corr(pixels[:, :, 1:], pixels[:, :, :-1])
-    across = corr(pixels[..., 1:], pixels[..., :-1])
-    return down, across
+from . import rows, series
+from .sample import main_tensor
 
 
 def foldings(shape):
@@ -91,10 +71,7 @@ def check(case):
     if series.check(case):
         return
     views = [("input", case.x), ("target", case.t)]
-    for op in case.ops:
-        if op.weighted and op.kind == "conv2d" and op.entry is not None:
-            views.append((f"what {op} receives", op.entry.detach().float().cpu()))
-            break
+    views += _rearranged(case)
     for where, values in views:
         images = folded(values[:256])
         if images is None:
@@ -105,16 +82,22 @@ def check(case):
             if case.traced is None or where != "input":
                 continue
             images = images.permute(0, 3, 1, 2)
-        now = neighbours(images)
+        now = rows.neighbours(images)
         case.measured.setdefault("neighbours", list(now))
         best = _better(images, case, now)
+        if where == "input" and _corrupted(case):  # holes and noise are no layout
+            if best is None or not _closer(best[2], images, case):
+                continue
         if best is None:
-            if _interlaced(case, images, where):
+            if rows.interlaced(case, images, where):
                 return
-            if where == "target" and _scattered(case, images, where):
+            if where == "target" and any(
+                found(case, images, where)
+                for found in (rows.sheared, rows.scattered, rows.unrelated)
+            ):
                 return
             continue
-        remedy, then = best
+        remedy, then, _ = best
         case.find(
             "data.layout",
             "error",
@@ -133,113 +116,66 @@ def check(case):
         return
 
 
+def _rearranged(case):
+    """Return what the first convolution receives, if it is the input's own values.
+
+    A model that folds its input itself may do it wrongly; pixels that it moves into
+    channels on purpose, as space-to-depth does, are no picture any more.
+    """
+    for op in case.ops:
+        if not (op.weighted and op.kind == "conv2d" and op.entry is not None):
+            continue
+        entry = op.entry.detach().float().cpu()
+        source = main_tensor(case.source).float().cpu()
+        if entry.shape[1] > 4 or entry.numel() != source.numel():
+            return []
+        if torch.equal(entry.flatten(), source.flatten()):
+            return []  # the input, which is judged as such
+        same = torch.equal(entry.flatten().sort()[0], source.flatten().sort()[0])
+        return [(f"what {op} receives", entry)] if same else []
+    return []
+
+
+def _corrupted(case):
+    """Tell whether the input is another version of the target, of the same shape."""
+    return case.x.shape == case.t.shape and not torch.equal(case.x, case.t)
+
+
+def _closer(fold, images, case):
+    """Tell whether an input refolded is more like its own target than as it is."""
+    goal = folded(case.t[:256])
+    if goal is None or goal.numel() != images.numel():
+        return False
+    goal = (goal - goal.mean(0)).flatten().double()
+
+    def likeness(values):
+        values = (values - values.mean(0)).flatten().double()
+        return (values @ goal / (values.norm() * goal.norm() + 1e-20)).item()
+
+    return likeness(fold(images.contiguous())) > likeness(images)
+
+
 def rough(pair):
     """Return the mean roughness, 1 - correlation, along both axes."""
     return 1 - (pair[0] + pair[1]) / 2
 
 
 def _better(images, case, now):
-    """Return (remedy, correlations) of a clearly smoother folding, or None."""
+    """Return (remedy, correlations, folding) of a clearly smoother one, or None."""
     shape, here = tuple(images.shape[1:]), rough(now)
     if not math.isfinite(here) or here < 0.08:
         return None
-    best, remedy, pair = here, None, None
+    best, remedy, pair, chosen = here, None, None, None
     for text, fold in foldings(shape):
         try:
-            other = neighbours(fold(images.contiguous()))
+            other = rows.neighbours(fold(images.contiguous()))
         except RuntimeError:
             continue
         if math.isfinite(rough(other)) and rough(other) < best - 1e-6:
-            best, remedy, pair = rough(other), text, other
+            best, remedy, pair, chosen = rough(other), text, other, fold
     if remedy is None or best > case.limits["layout.gain"] * here:
         return None
-    return (remedy, pair) if best < 0.35 else None
-
-
-def _interlaced(case, images, where):
-    """Report rows that resemble the next but one more than the next.
-
-    Likeness falls with distance in an image; where it comes back, the rows of several
-    pieces lie between each other, because the memory was cut at another width.
-    """
-    pixels = images.double() - images.double().mean(0, keepdim=True)
-    for axis, name in ((2, "down"), (3, "across")):
-        n = pixels.shape[axis]
-        if n < 12:
-            continue
-        near, *far = (_lag(pixels, axis, k) for k in (1, 2, 3, 4))
-        step = max(range(3), key=lambda i: far[i])
-        if not (far[step] >= 0.5 and far[step] >= near + 0.1):
-            continue
-        case.find(
-            "data.layout",
-            "error",
-            {
-                "statistic": f"correlation of rows {name}, at distance 1 to 4",
-                "value": [round(v, 3) for v in (near, *far)],
-                "threshold": "falling",
-                "where": where,
-            },
-            f"Not texture: rows at distance {step + 2} are more alike than neighbours, "
-            "in every image.",
-            "cut or fold with x.unfold(...) or x.permute(...) before x.reshape(...)",
-            "The correlation falls with distance, and the picture looks right.",
-        )
-        return True
-    return False
-
-
-def _lag(pixels, axis, k):
-    """Return the correlation of pixels at distance k along an axis.
-
-    Each pixel counts alike, so that a fixed pattern of bright and dark rows does not.
-    """
-    spread = pixels.square().mean(0).sqrt()
-    pixels = pixels / spread.clamp(min=0.03 * spread.max() + 1e-12)
-    n = pixels.shape[axis]
-    a, b = pixels.narrow(axis, k, n - k), pixels.narrow(axis, 0, n - k)
-    scale = (a.square().mean() * b.square().mean()).sqrt().item()
-    return (a * b).mean().item() / (scale + 1e-20)
-
-
-def local(images):
-    """Return the neighbour correlation once each image's own mean is taken out."""
-    return neighbours(images - images.mean((2, 3), keepdim=True))
-
-
-def _scattered(case, images, where):
-    """Report structured data without local structure that is fed to convolutions."""
-    conv = [o for o in case.ops if o.weighted and o.kind.startswith("conv")]
-    if not conv or len(images) < 48 or min(images.shape[2:]) < 8:
-        return False
-    now = local(images)
-    case.measured["layout.local"] = list(now)
-    limit = case.limits["layout.local"]
-    if not max(now) < limit:
-        return False
-    flat = images.flatten(1).double()
-    half = len(flat) // 2
-    mean, basis, _ = components(flat[:half], 8)
-    rest = flat[half:] - mean
-    share = (rest @ basis).square().sum().item() / rest.square().sum().item()
-    if share < 0.25:
-        return False
-    case.find(
-        "data.layout",
-        "error",
-        {
-            "statistic": "correlation of neighbouring pixels, down and across",
-            "value": [round(v, 3) for v in now],
-            "threshold": limit,
-            "where": where,
-            "variance in 8 principal components": share,
-        },
-        "Not noise: few components describe the data, but neighbours have nothing in "
-        "common, so the axes were mixed when the array was reshaped.",
-        "x = x.permute(...)  # move the axes; reshape only cuts the memory anew",
-        "Neighbours correlate at 0.5 or more, and the picture looks right.",
-    )
-    return True
+    return (remedy, pair, chosen) if best < 0.35 else None
 
 
 def _channels_last(case):

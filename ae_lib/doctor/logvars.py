@@ -13,7 +13,7 @@ def logvar(case):
     case.did("vae.logvar")
     limit = case.limits["vae.logvar"]
     values = case.out.logvar.detach().double()
-    top = values.abs().max().item()
+    top = _size(values)
     low = values.min().item()
     program = case.program
     after, finite = _in_ten_steps(case, top)
@@ -54,6 +54,14 @@ def logvar(case):
     )
 
 
+def _size(values):
+    """Return the largest log-variance; a negative one counts a third.
+
+    A variance of e⁻²¹ is a sharp code, one of e²¹ drowns everything.
+    """
+    return torch.maximum(values, -values / 3).max().item()
+
+
 def _in_ten_steps(case, top, factor=1.0):
     """Return (largest |logvar|, whether all stays finite) over ten of the user's steps.
 
@@ -69,7 +77,7 @@ def _in_ten_steps(case, top, factor=1.0):
                 raw = case.sample.raw[at % len(case.sample.raw)]
                 value = program.run_step(samples.cut(raw, 64))
                 now = program.forward(case.source).logvar.detach().double()
-                after = max(after, now.abs().max().item())
+                after = max(after, _size(now))
                 if not (math.isfinite(value) and bool(torch.isfinite(now).all())):
                     return after, False
     except Exception:
@@ -94,6 +102,7 @@ def _too_large(case, top, after, finite):
         },
         "Not the encoder's start: with a thirtieth of the learning rate the "
         "log-variance stays where it is.",
-        f"lr = {lr / 100:.1g}  # now {lr:g}",
+        f"optimizer = torch.optim.{type(case.program.optimizers[0]).__name__}"
+        f"(model.parameters(), lr={lr / 100:.1g})  # now {lr:g}",
         "|logvar| stays below 10 in the first hundred steps.",
     )

@@ -29,7 +29,11 @@ def check(case):
     if case.program.optimizers:
         case.did("wiring.zero-grad")
         _zero_grad(case, seen)
+        _never_applied(case, seen)
     case.touched = seen.touched == len(seen.losses) > 0
+    calls = len(seen.used) / max(1, len(case.program.optimizers))
+    if calls >= 1:  # gradients may be collected over several steps
+        case.accumulates = min(8, round(len(seen.losses) / calls))
     modes.in_steps(case, seen)
     _seen_input(case, seen)
 
@@ -147,6 +151,35 @@ def _zero_grad(case, seen):
                 "optimizer.step()  # after loss.backward()",
                 "The parameters differ after one step.",
             )
+
+
+def _never_applied(case, seen):
+    """Report an optimizer that is never told to step, while another one is."""
+    program = case.program
+    waiting = seen.given - seen.stepped
+    if not seen.stepped or not waiting or case.has("wiring.zero-grad"):
+        return
+    mine = {id(p): n for n, p in program.model.named_parameters()}
+    names = [name for i, name in mine.items() if i in waiting]
+    if not names:
+        return
+    case.did("wiring.unoptimised")
+    case.find(
+        "wiring.unoptimised",
+        "error",
+        {
+            "statistic": "parameters with a gradient that no step applies",
+            "value": len(names),
+            "threshold": 0,
+            "where": ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
+            "calls of step": len(seen.losses),
+        },
+        "Not a small step: these parameters get a gradient, and their optimizer is "
+        "never told to use it.",
+        f"step with the optimizer of {names[0].rsplit('.', 1)[0]} too: "
+        "call its .step() after loss.backward()",
+        "Each parameter differs from its old value after one step.",
+    )
 
 
 def _seen_input(case, seen):

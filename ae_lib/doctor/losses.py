@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from . import lines
 from . import sample as samples
 from .program import places
 
@@ -68,10 +69,9 @@ def _domain(case, out, goal):
         _not_finite(case, out, goal, now)
         return
     inside = goal
-    if low == 0 and high == 1 and name in ("Sigmoid", "Softmax"):
-        inside = (
-            goal.clamp(1e-4, 1 - 1e-4) if 0 <= goal.min() <= goal.max() <= 1 else (goal)
-        )
+    within = 0 <= goal.min() <= goal.max() <= 1
+    if low == 0 and high == 1 and name in ("Sigmoid", "Softmax") and within:
+        inside = goal.clamp(1e-4, 1 - 1e-4)
     mean = inside.mean(0, keepdim=True).expand_as(goal).contiguous()
     perfect, average = float(value(inside)), float(value(mean))
     start = out.x_hat.detach().float()
@@ -104,14 +104,15 @@ def _domain(case, out, goal):
             _check_logit_mean(case, value, goal)
             return
         why = f"The loss applies a sigmoid itself; {name.lower()} before it is one too "
-        why += (
-            "many: not a slow start, the best loss within reach is far above the floor."
-        )
+        why += "many: no slow start, the lowest loss in reach is far above the floor."
         remedy = f"drop the final {name.lower()}: the loss takes logits"
+        remedy = lines.ending(case, "nn.Identity()", remedy)
     elif goal.min() < -1e-6 or goal.max() > 1 + 1e-6:
         why = "Not the optimizer: a wrong image has a lower loss than a perfect one, "
         why += "as cross-entropy has for targets outside [0, 1]."
-        remedy = "scale the targets to [0, 1], or use F.mse_loss"
+        free = low <= goal.min().item() and goal.max().item() <= high
+        remedy = "loss = F.mse_loss(x_hat, x)  # " if free else ""
+        remedy += "scale the targets to [0, 1], or use F.mse_loss"
     else:
         why = "Not the optimizer: it may work well, but towards a wrong image."
         remedy = "loss = F.mse_loss(x_hat, x)  # smallest where x_hat equals x"
@@ -169,7 +170,8 @@ def _mixed(case, value, perfect):
         },
         "Not a wrong minimum alone: a mean stays and a sum doubles, so one term is "
         "summed over the batch and drowns the other, which is averaged.",
-        "penalty = weight * term.mean()  # reduced over the same axes as the error",
+        "loss = F.mse_loss(x_hat, x)  # and then penalty = weight * term.mean(), "
+        "reduced over the same axes as the error",
         "Giving the batch twice leaves the loss as it is.",
     )
     return True
@@ -282,10 +284,12 @@ def _descend(value, starts, goal, clock, steps=60):
                 x.data.clamp_(1e-6, 1 - 1e-6)
                 loss = tried(x)
             number = math.nan if loss is None else float(loss.detach())
-            if not math.isfinite(number) or clock.spent > stop:
+            if not math.isfinite(number):
                 break
             if number < best:
                 best, at = number, x.detach().clone()
+            if clock.spent > stop:
+                break
             grad = None
             if loss.requires_grad:
                 (grad,) = torch.autograd.grad(loss, x, allow_unused=True)

@@ -72,8 +72,8 @@ def check(case):
             **({"momentum": momentum} if momentum is not None else {}),
         },
         "Not overfitting: it is the very same batch, only the mode differs.",
-        f"{name}.momentum = 0.1  # and run a few batches in train() to renew the "
-        "running statistics"
+        "[setattr(m, 'momentum', 0.1) for m in model.modules() if hasattr(m, "
+        "'momentum')]  # and renew the running statistics by some batches in train()"
         if norm is not None
         else "model.train() in the loop, model.eval() to judge",
         "Both modes agree within a factor of 1.5 on one batch.",

@@ -2,6 +2,8 @@
 
 import torch
 
+REPEATED = "distinct samples over samples served"
+
 
 def order(case):
     """Look for empty, sorted and repeated batches, and samples never visited."""
@@ -46,7 +48,7 @@ def order(case):
                 "where": f"{len([s for s in sizes if s])} batches",
                 **({} if purity is None else {"label z-score": purity}),
             },
-            f"Not chance: 40 random orders of these samples give {mixed:.2f} at most.",
+            f"Not chance: 400 random orders of these samples give {mixed:.2f} at most.",
             "loader = DataLoader(data, batch_size=..., shuffle=True)"
             "  # or x = x[torch.randperm(len(x))] each epoch",
             "The ratio falls to about 1 and the loss stops jumping between batches.",
@@ -69,7 +71,7 @@ def _repeats(case):
             "data.order",
             "error",
             {
-                "statistic": "distinct samples over samples served",
+                "statistic": REPEATED,
                 "value": share,
                 "threshold": limit,
                 "where": f"{len(set(keys))} distinct of {len(keys)}",
@@ -108,7 +110,7 @@ def batch_ratio(features):
 
     `features` holds one (n, F) tensor per batch. The feature that differs most between
     batches counts; shuffled batches give about 1, and the second number is the largest
-    of 40 random orders.
+    of 400 random orders.
     """
     if len(features) < 3:
         return 1.0, 1.0
@@ -127,7 +129,7 @@ def batch_ratio(features):
         return (total / (len(sizes) - 1)).max().item()
 
     maker = torch.Generator().manual_seed(0)
-    orders = [torch.randperm(len(rows), generator=maker) for _ in range(40)]
+    orders = [torch.randperm(len(rows), generator=maker) for _ in range(400)]
     return ratio(rows), max(ratio(rows[order]) for order in orders)
 
 

@@ -5,6 +5,7 @@ import torch
 from . import noise
 from .corruptions import both_sides, is_noise, roughness, unused, white, wrong_target
 from .linear import linear_r2
+from .order import REPEATED
 from .sample import main_tensor
 
 
@@ -108,6 +109,13 @@ def own_against_others(x, t):
     return ((own - others.mean()) / (others.std() + 1e-12)).item()
 
 
+def likeness(x, t):
+    """Return the correlation of inputs with their targets, less the mean images."""
+    x = (x - x.mean(0)).flatten().double()
+    t = (t - t.mean(0)).flatten().double()
+    return (x @ t / (x.norm() * t.norm() + 1e-20)).item()
+
+
 def _related(case, x, t):
     """Judge a denoiser's pairs."""
     case.did("noise.too-strong")
@@ -116,9 +124,11 @@ def _related(case, x, t):
     z = own_against_others(x[:768], t[:768])
     limits = case.limits
     case.measured["target.pair"] = z
-    if z < limits["target.pair"] and min(x.std(), t.std()) > 1e-6 and len(x) > 15:
+    vary = min(x.std(), t.std()) > 1e-6 and len(x) > 15
+    if z < limits["target.pair"] and vary and likeness(x, t) < 0.3:
         if noise.drowned(case, x, t, z):
             return
+        _excuse_repeats(case)
         rolled = max(own_against_others(x[:256], t[:256].roll(s, 0)) for s in (-1, 1))
         wrong_target(
             case,
@@ -157,6 +167,17 @@ def _related(case, x, t):
             r2,
             f"Not wrong pairs: inputs do resemble their own targets (z = {z:.0f}).",
         )
+
+
+def _excuse_repeats(case):
+    """Take back that samples repeat, where only targets do that belong to no input."""
+    seen, count = len(case.sample.inputs_seen), case.sample.count
+    if seen >= case.limits["order.distinct"] * count:
+        case.findings = [
+            f
+            for f in case.findings
+            if (f.code, f.evidence["statistic"]) != ("data.order", REPEATED)
+        ]
 
 
 def _moved(case, x, t):

@@ -4,8 +4,7 @@ import math
 
 import torch
 
-from . import sample as samples
-from . import trace
+from . import terms
 from .program import fields, places, rebuild
 from .sample import main_tensor
 
@@ -30,15 +29,21 @@ def penalty(case):
     else:
         return
     case.did("sparse.too-strong", "sparse.inert")
-    grads = _pulls(case, op)
+    grads = terms.pulls(case, op)
     share = grads["penalty"] / (grads["reconstruction"] + 1e-30)
+    direct = _pull_on_weights(case)  # as of weights and a mask of live units
+    lost = share > case.limits["sparse.inert"] > 10 * direct
+    share = 0.0 if lost else (direct if share == 0 and direct < math.inf else share)
     case.measured["penalty"]["pull"] = share
     row = abs(changes["rows"] - changes["spread"])
     column = abs(changes["columns"] - changes["spread"])
     wrong_axis = column > 1e-3 * abs(base - zeroed) and row < 1e-3 * column
     inner = min(changes[name] for name in ("tenth", "fifth", "half"))
     wrong_axis = wrong_axis and inner < zeroed  # a target activity, not a norm
-    strong = size > case.limits["sparse.strong"] and share > 1
+    limit = case.limits["sparse.strong"]
+    if _proven(case):  # without the further terms the very same step learns
+        limit = min(limit, case.limits["sparse.proven"])
+    strong = size > limit and (share > 1 or limit < case.limits["sparse.strong"])
     z = op.out.detach()
     both_signs = z.min().item() < -1e-3 * z.abs().max().item()
     centred = abs(changes["centred"] - zeroed) < 0.02 * abs(base - zeroed)
@@ -48,7 +53,7 @@ def penalty(case):
     if not strong and not inert:
         return
     if strong and not (wrong_axis or cancels):
-        growth = _growth(case, op)
+        growth = terms.growth(case, op)
         case.measured["penalty"]["growth"] = growth
         if growth[1] > 1.5 * growth[0]:
             case.find(
@@ -73,7 +78,7 @@ def penalty(case):
             {
                 "statistic": "saving of an empty code, over the mean image's error",
                 "value": size,
-                "threshold": case.limits["sparse.strong"],
+                "threshold": limit,
                 "where": f"code, {op}",
                 "pull on the code, penalty over reconstruction": share,
             },
@@ -87,6 +92,10 @@ def penalty(case):
     limit = case.limits["sparse.inert"]
     why, remedy = "its gradient does not reach the code", "penalty = weight * "
     remedy += "code.abs().mean()  # no .detach(), .item() or .data"
+    if lost:
+        why = "no weight can change it: the activation of the code holds it constant"
+        remedy = "put nn.ReLU() in the place of the activation of the code: the sum of "
+        remedy += "a softmax is always 1"
     if wrong_axis:
         statistic = "change of the penalty: codes shuffled across the batch, the units"
         value, limit = [column / gap, row / gap], "first = 0"
@@ -124,7 +133,7 @@ def _constant(case, gap):
     with program.trial(True):
         out = program.forward(case.source)
         shown = places(out.raw)["x_hat"]
-        raw = program.replaced(out.raw, x_hat=_goal(case))
+        raw = program.replaced(out.raw, x_hat=terms.goal(case))
         try:
             value = program.loss_of(raw, case.pair[1])
             others = {k: v for k, v in fields(raw).items() if k != shown}
@@ -161,6 +170,28 @@ def _constant(case, gap):
     return True
 
 
+def _proven(case):
+    """Tell whether an arm learned without the further terms, and none with them."""
+    alone = getattr(case, "arms", {}).get("terms")
+    return alone is not None and alone.r2 >= case.limits["fit.works"]
+
+
+def _pull_on_weights(case):
+    """Return the penalty's pull on the weights, of the reconstruction's; inf unknown.
+
+    It may come to nothing although there is a pull on the code, and the reverse.
+    """
+    if not getattr(case, "trainable", None):
+        return math.inf
+    try:
+        found = terms.pulls_on_weights(case)
+    except RuntimeError:  # as where the loss differentiates by itself
+        return math.inf
+    share = found["penalty"] / (found["reconstruction"] + 1e-30)
+    case.measured["penalty's pull on weights"] = share
+    return share
+
+
 def codes(case):
     """Return the ops whose result the loss may look at: returned, kept, or the code."""
     shown = set(map(id, fields(case.out.raw).values()))
@@ -187,47 +218,9 @@ def _all_changes(case, op):
     return {k: v if math.isfinite(v) else base for k, v in changes.items()}
 
 
-def _value(case, x_hat, op, change, times=1):
-    """Return the loss of `x_hat` with the code changed, the batch given `times`."""
-    program, pair = case.program, case.pair
-    if times > 1:
-        pair = program.pair(samples.repeat(case.batch, times))
-        x_hat = torch.cat([x_hat] * times)
-    change = {op.index: change}
-    out, _ = trace.follow(program, pair[0], times * case.size, change)
-    return program.loss_of(program.replaced(out.raw, x_hat=x_hat), pair[1])
-
-
-def _growth(case, op):
-    """Return by how much error and penalty grow when the batch is given twice."""
-    goal, rows = _goal(case), []
-    mean = goal.mean(0, keepdim=True).expand_as(goal).contiguous()
-    with case.program.trial(True), torch.no_grad():
-        for times in (1, 2):
-            kept, empty, error = (
-                float(_value(case, x_hat, op, change, times))
-                for x_hat, change in (
-                    (goal, lambda z: z),
-                    (goal, torch.zeros_like),
-                    (mean, lambda z: z),
-                )
-            )
-            rows.append((error - kept, kept - empty))
-    return [abs(b / a) if a else 1.0 for a, b in zip(*rows, strict=True)]
-
-
-def _goal(case):
-    goal = case.target.detach().reshape(case.out.x_hat.shape).to(case.out.x_hat)
-    if case.program.link == "logit":
-        return torch.logit(goal.clamp(1e-4, 1 - 1e-4))
-    if case.bounds[0] == "Sigmoid":
-        return goal.clamp(1e-4, 1 - 1e-4)
-    return goal
-
-
 def _changes(case, op, maker):
     """Return the loss of a perfect output for several changes of the code."""
-    goal = _goal(case)
+    perfect = terms.goal(case)
 
     state = maker.get_state()
 
@@ -265,29 +258,6 @@ def _changes(case, op, maker):
         found = {}
         for name, change in kinds.items():
             state = torch.get_rng_state()
-            found[name] = float(_value(case, goal, op, change))
+            found[name] = float(terms.value(case, perfect, op, change))
             torch.set_rng_state(state)
     return found
-
-
-def _pulls(case, op):
-    """Return the gradient norms at the code of the penalty and the reconstruction."""
-    program, held, found = case.program, {}, {}
-
-    def keep(z):
-        held["z"] = z.detach().requires_grad_()
-        return held["z"] * 1.0
-
-    for name in ("penalty", "all"):
-        with program.trial(True):
-            if name == "penalty":
-                value = _value(case, _goal(case), op, keep)
-            else:
-                out, _ = trace.follow(program, case.source, case.size, {op.index: keep})
-                value = program.loss_of(out.raw, case.pair[1])
-            grad = None
-            if value.requires_grad:
-                (grad,) = torch.autograd.grad(value, held["z"], allow_unused=True)
-            found[name] = torch.zeros_like(held["z"]) if grad is None else grad
-    rest = (found["all"] - found["penalty"]).double().norm().item()
-    return {"penalty": found["penalty"].double().norm().item(), "reconstruction": rest}

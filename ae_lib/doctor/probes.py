@@ -86,7 +86,8 @@ def check(case):
     case.measured["probe accuracy"] = rows
     spread = z.std(0)
     scale = (spread.max() / spread.median().clamp(min=1e-12)).item()
-    poor = rows["code"] <= min(rows["PCA"], rows["random encoder"])
+    least = min(rows["PCA"], rows["random encoder"])
+    poor = rows["code"] <= least + case.limits["features.margin"]
     unscaled = scale > case.limits["features.scale"]
     unscaled = unscaled and rows["code, unscaled"] < rows["code"] - 0.05
     if not poor and not unscaled:

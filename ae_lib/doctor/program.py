@@ -112,6 +112,7 @@ class Program:
             batches = [batches]
         if not hasattr(batches, "__iter__") and not hasattr(batches, "__getitem__"):
             raise ValueError(f"batches must be iterable, got {type(batches).__name__}")
+        self.given = {"loss": loss, "optimizer": optimizer, "step": step, "pair": pair}
         self.model, self.batches, self.loss, self.step = model, batches, loss, step
         self.given_pair = pair
         self.seed, self.clock = seed, clock
@@ -130,6 +131,11 @@ class Program:
         self.names = self._names()
         self.link = None  # set by the loss check: sigmoid when the loss takes logits
         self.was_training = model.training
+
+    def again(self):
+        """Return the same program with what it holds now as what is put back."""
+        more = {"seed": self.seed, "clock": self.clock}
+        return Program(self.model, self.batches, **self.given, **more)
 
     def _optimizer_of_step(self, others):
         mine = {id(p) for p in self.model.parameters()}

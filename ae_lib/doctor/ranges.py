@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import losses
+from . import lines, losses, prices, trace
 
 REACH = {
     "Sigmoid": (0.0, 1.0),
@@ -140,7 +140,63 @@ def check(case):
     if out.x_hat.numel() != case.target.numel():
         return
     losses.domain(case)
+    prices.check(case)
     reach(case, bounds)
+    if not case.has("output.range"):
+        length(case)
+
+
+def length(case):
+    """Find an output whose length is fixed, whatever the last layer with weights says.
+
+    As after F.normalize: noise on what that layer returns turns the output and leaves
+    its length as it is.
+    """
+    shape = case.target.flatten(1).shape
+    last = [op for op in case.ops if op.weighted][-1:]
+    if not last or case.out.x_hat.flatten(1).shape != shape or shape[1] < 2:
+        return
+    maker = torch.Generator().manual_seed(0)
+
+    def noisy(times):
+        def change(z):
+            noise = torch.randn(z.shape, generator=maker).to(z)
+            return z + times * (z.std() + 1) * noise
+
+        return {last[0].index: change}
+
+    with case.program.trial(False), torch.no_grad():
+        found = [
+            trace.follow(case.program, case.source, case.size, noisy(times))[0].x_hat
+            for times in (1, 3)
+        ]
+    changed = not torch.allclose(*found, rtol=1e-3)
+    lengths = torch.stack([x.flatten(1).double().norm(dim=1) for x in found])
+    fixed = lengths.mean().item()
+    if not changed or not (lengths / fixed - 1).abs().max().item() < 0.01:
+        return
+    goal = case.target.detach().float().flatten(1)
+    near = goal * (fixed / goal.norm(dim=1, keepdim=True).clamp(min=1e-9))
+    base = goal.var(0, unbiased=False).mean().item()
+    best = 1 - (near - goal).square().mean().item() / max(base, 1e-12)
+    if base < 1e-12 or best >= case.limits["range.r2"]:
+        return
+    case.find(
+        "output.range",
+        "error",
+        {
+            "statistic": "best attainable R² for outputs of this length",
+            "value": best,
+            "threshold": case.limits["range.r2"],
+            "where": "output",
+            "length of every output": fixed,
+            "length of the targets": goal.norm(dim=1).mean().item(),
+        },
+        "Not the training: the output is normalised, so its length never changes, "
+        "whatever the weights.",
+        "return x_hat  # without F.normalize or a norm layer after the last weights",
+        "The lengths of the outputs differ, and the best attainable R² becomes 1.",
+    )
 
 
 def reach(case, bounds):
@@ -164,6 +220,10 @@ def reach(case, bounds):
         remedy = f"end on a linear layer: drop {where}"
         if low >= 0 and high <= 1:
             remedy += ", or scale the data to [0, 1]"
+    put = "nn.Identity()"
+    if remedy.startswith("x_hat"):
+        put = "nn.Tanh()" if "tanh" in remedy else "nn.Sigmoid()"
+    remedy = lines.ending(case, put, remedy)
     case.find(
         "output.range",
         "error",

@@ -47,7 +47,7 @@ EXPLAINS = {
     "noise.too-strong": f"{FITS} {STEPS} signal.common-mode",
     "signal.linear": f"{FITS}",
     "code.too-small": "fit.blurry fit.undertrained features.no-gain",
-    "fit.undertrained": "fit.blurry features.no-gain",
+    "fit.undertrained": "fit.blurry fit.mean-image code.too-small",
 }
 
 

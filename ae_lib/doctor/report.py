@@ -63,6 +63,11 @@ class Report:
         return all(f.severity == "info" for f in self.findings)
 
     @property
+    def faults(self):
+        """The codes of the errors and warnings, without what is information."""
+        return [f.code for f in self.findings if f.severity != "info"]
+
+    @property
     def codes(self):
         """The codes of all findings, root causes first."""
         return [f.code for f in self.findings]

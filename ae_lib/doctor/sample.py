@@ -83,6 +83,7 @@ class Sample:
     labels: list = field(default_factory=list)
     features: list = field(default_factory=list)
     keys: list = field(default_factory=list)
+    inputs_seen: set = field(default_factory=set)  # keys of inputs unlike their targets
     bad: list = field(default_factory=list)
     inputs: list = field(default_factory=list)
     targets: list = field(default_factory=list)
@@ -160,6 +161,11 @@ def _tensors(batch):
     return batch
 
 
+def _keys(values, unit):
+    rounded = (values.double() / unit * 1e4).round().long().tolist()
+    return [hash(tuple(row[::2])) for row in rounded]
+
+
 def _scan(sample, at, batch, x, t, project):
     sample.dtype = sample.dtype or x.dtype
     for name, tensor in (("input", x), ("target", t)):
@@ -181,8 +187,12 @@ def _scan(sample, at, batch, x, t, project):
     unit = project.setdefault("unit", values.std().item() or 1.0)
     stats = torch.stack([flat.mean(1), flat.std(1, unbiased=False)], 1).cpu()
     sample.features.append(torch.cat([stats, values[:, :8]], 1))
-    rounded = (values.double() / unit * 1e4).round().long().tolist()
-    sample.keys.append([hash(tuple(row[::2])) for row in rounded])
+    sample.keys.append(_keys(values, unit))
+    if not clean and x is not t:
+        own = (finite.flatten(1) if finite.ndim > 1 else finite[:, None]) @ project[
+            width
+        ]
+        sample.inputs_seen.update(_keys(own.cpu(), unit))
     parts = tensors_in(batch)
     for part in parts[1:]:
         if part.ndim <= 1 and part.numel() == len(x) and not part.is_floating_point():

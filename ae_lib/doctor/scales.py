@@ -2,6 +2,8 @@
 
 import torch
 
+from .lines import spot
+
 NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm")
 ALL_ANEW = (
     "[m.reset_parameters() for m in model.modules() if hasattr(m, 'reset_parameters')]"
@@ -96,7 +98,7 @@ def anew(case, where, name, several):
         return ""
     if several or not hasattr(found, "reset_parameters"):
         return ALL_ANEW
-    return f"model.{where}.reset_parameters()"
+    return f"{spot(where)}.reset_parameters()"
 
 
 def _rms(tensor):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from . import affine, arms, trace, units
+from . import affine, arms, lines, trace, units
 from .arms import fresh_start
 from .sample import main_tensor
 from .scales import NORMS, anew, fan_in, init_scale
@@ -63,6 +63,8 @@ def confirm(case):
         return
     for at, finding in enumerate(case.findings):
         dead = finding.code == "signal.dead-units" and not case.trained
+        if finding.evidence.get("of the code") and finding.evidence["value"] >= 0.8:
+            dead = False  # sixteen images fit through one unit, and more do not
         common = finding.code == "signal.common-mode"
         large = finding.evidence.get("weights") == "too large"
         dead = dead or (finding.code == "signal.init-scale" and large)
@@ -112,7 +114,7 @@ def saturated(case, ops):
         },
         "Not a small learning rate: the slope there is below 0.7 % of the full one, so "
         "no step size repairs it.",
-        _calmer(case, ops, before, count > 1),
+        _calmer(case, ops, op, before, count > 1),
         "Fewer than a tenth of the values lie on a plateau at the start.",
     )
 
@@ -139,10 +141,11 @@ def _plateau(case, kind, out, last):
     return (flat & ((reach - level).abs() > 0.3)).double().mean().item()
 
 
-def _calmer(case, ops, before, several):
+def _calmer(case, ops, op, before, several):
     """Return the line that takes a layer off its plateau.
 
-    New first weights if these are large; a normalisation of what it receives if not.
+    New first weights if these are large; a normalisation of what it receives if not;
+    smaller weights if a factor behind them is what is large.
     """
     feed = next((o for o in ops if o.where == before and o.weighted), None)
     if feed is not None and before and feed.entry is not None:
@@ -151,7 +154,12 @@ def _calmer(case, ops, before, several):
         if usual and size > 3 and feed.kind in ("linear", "conv2d"):
             flat = f"nn.LayerNorm({feed.entry.shape[-1]})"
             norm = flat if feed.kind == "linear" else f"nn.GroupNorm(1, {width})"
-            return f"model.{before} = nn.Sequential({norm}, model.{before})"
+            name = lines.spot(before)
+            return f"{name} = nn.Sequential({norm}, {name})"
+        steep = op.entry.square().mean().sqrt().item() if op.entry is not None else 0.0
+        if usual and steep > 3 * feed.out.square().mean().sqrt().item():
+            name = lines.spot(before)
+            return f"[p.data.mul_({1 / steep:.2g}) for p in {name}.parameters()]"
     line = anew(case, before, "weight", several) or "new, smaller first weights"
     return line + "  # and scale what it receives"
 
@@ -206,10 +214,25 @@ def common_mode(case, ops):
         },
         "Not saturation and not identical data: the inputs differ, the units are off "
         "their plateaus, but each layer adds an offset that all inputs share.",
-        f"replace {kind} by nn.ReLU() in the encoder ({names or 'all layers'}) with He "
-        "initialisation, or put nn.BatchNorm before it",
+        _livelier(
+            case,
+            f"replace {kind} by nn.ReLU() in the encoder ({names or 'all layers'}) "
+            "with He initialisation, or put nn.BatchNorm before it",
+        ),
         "The signal ratio at the code rises above 0.3 before training.",
     )
+
+
+def _livelier(case, words):
+    """Return the line that puts nn.ReLU in the place of squashing modules, or words.
+
+    In the decoder too, but not at the output, where a sigmoid has its place.
+    """
+    last = max((o.index for o in case.ops if o.weighted), default=-1)
+    dull = (*trace.SQUASH, "softplus", "logsigmoid")
+    hidden = [o for o in case.ops if o.kind in dull and o.index < last]
+    line = lines.activations(case, hidden, "nn.ReLU()")
+    return f"{line}  # {words}" if line else words
 
 
 def _starts_well(case, op):

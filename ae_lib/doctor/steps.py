@@ -2,7 +2,7 @@
 
 import torch
 
-from . import arms
+from . import ahead, arms
 from .nonfinite import broken_now, nonfinite, rate, smallest
 
 CODES = ("step.too-large", "step.too-small", "step.nonfinite")
@@ -66,7 +66,7 @@ def check(case):
         low = max(low, arm, key=lambda a: a.r2)
     if user.finite and program.clock.left > 1.5:
         high = case.arms["lr*10"] = arms.run(case, "lr*10", factor=10.0, fresh=fresh)
-    _judge(case, user, adam, low, high)
+    _judge(case, user, adam, low, high, fresh)
 
 
 def _without(case, fresh):
@@ -91,8 +91,32 @@ def _without_optimizer(case):
         )
 
 
-def _judge(case, user, adam, low, high):
+def _in_earnest(case):
+    """Tell whether the user's steps do well on the user's own batches all the same.
+
+    Sixteen images can be steeper than a larger batch, and a slow start can catch up.
+    """
+    later = ahead.look(case)
+    if later is None or later.steps < ahead.EVERY:
+        return False
+    start = later.r2[0] if case.trained else 0.0
+    return later.r2[-1] >= max(case.limits["step.earnest"], start)
+
+
+def _terms_at_fault(case, fresh):
+    """Tell whether the same step learns at once without the loss's further terms."""
+    program = case.program
+    if program.loss is None or program.optimizer is None or program.step is not None:
+        return False
+    name = "user, reconstruction alone"
+    arm = case.arms["terms"] = arms.run(case, name, recon=True, fresh=fresh)
+    return arm.finite and arm.r2 >= case.limits["fit.works"]
+
+
+def _judge(case, user, adam, low, high, fresh):
     limits, lr = case.limits, rate(case)
+    if _in_earnest(case):
+        return
     best = max((a for a in (adam, low, high) if a), key=lambda a: a.r2)
     works, fails = limits["fit.works"], limits["fit.fails"]
     if not user.finite and not user.trouble:
@@ -115,6 +139,7 @@ def _judge(case, user, adam, low, high):
     )
     calm = case.arms.get("weight_decay=0")
     large = large and not (calm and calm.r2 >= works)  # the decay, not the step
+    large = large and not _terms_at_fault(case, fresh)
     table = {a.name: round(a.r2, 3) for a in (user, low, high, adam) if a}
     kind = type(case.program.optimizers[0]).__name__
     evidence = {
@@ -126,6 +151,12 @@ def _judge(case, user, adam, low, high):
         good = min(1e-3, lr / 100)
         if low.r2 >= works:
             good = lr / 10 if low.name == "lr/10" else lr / 100
+        rates = [good, lr / 10, lr / 100, min(1e-3, lr / 100)]
+        cures = [(kind, rate) for rate in dict.fromkeys(rates)]
+        cure, good, r2 = ahead.best_rate(case, [*cures, ("Adam", 1e-3)])
+        later = ahead.look(case)  # the user's own, on the same batches
+        if later is not None and max(later.r2[1:3], default=0) > max(r2 - 0.1, works):
+            return
         case.find(
             "step.too-large",
             "error",
@@ -137,8 +168,8 @@ def _judge(case, user, adam, low, high):
             },
             "Not the network and not the loss: the same weights, data and loss reach "
             f"{best.r2:.2f} with {best.name}.",
-            f"optimizer = torch.optim.{kind}(model.parameters(), lr={good:.1g})"
-            f"  # now {lr:g}",
+            f"optimizer = torch.optim.{cure}(model.parameters(), lr={good:.1g})"
+            f"  # now {kind}, lr={lr:g}",
             "The loss falls in most steps, and the updates are below a hundredth of "
             "the "
             "weights.",
@@ -147,21 +178,23 @@ def _judge(case, user, adam, low, high):
     drop = max((a.drop for a in (adam, high) if a and a.finite), default=0.0)
     share = user.drop / drop if drop > 0 else 1.0
     stuck = user.r2 < fails and adam.r2 >= works and matters  # at the mean image
-    stuck = (
-        stuck and low.r2 <= max(user.r2, 0) + 0.05 and user.least < limits["step.small"]
-    )
+    later = ahead.look(case)  # nor do three hundred steps on its own batches help
+    rests = later is not None and later.steps >= ahead.EVERY and later.r2[-1] < fails
+    rests = rests or user.least < limits["step.small"]
+    stuck = stuck and low.r2 <= max(user.r2, 0) + 0.05 and rests
     if stuck:  # the common mean falls first: count what is learned beyond it
         share = min(share, max(user.r2, 0.0) / adam.r2)
     case.measured["step.progress"] = share
     faster = high is not None and high.finite and high.drop > 3 * max(user.drop, 0)
     rises = bool(user.losses) and user.drop < -0.02 * abs(user.losses[0])
     slow = share < limits["step.progress"] and best.r2 >= fails and not rises
+    slow = slow and not (calm and calm.r2 >= works)
+    slow = slow and not (case.trained and getattr(case, "touched", False))
     if slow and (faster or stuck or user.update < limits["step.small"]):
-        sgd = kind == "SGD" and not (high and high.r2 >= works)
-        remedy = "optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)"
-        if not sgd:
-            remedy = f"optimizer = torch.optim.{kind}(model.parameters(), "
-            remedy += f"lr={lr * 10 if high and high.r2 >= works else 1e-3:.1g})"
+        cures = [("Adam", 1e-3), (kind, 1e-3), (kind, lr * 10), (kind, lr * 100)]
+        if high and high.r2 >= works:
+            cures.insert(0, cures.pop(2))
+        cure, good, _ = ahead.best_rate(case, list(dict.fromkeys(cures)))
         case.find(
             "step.too-small",
             "error",
@@ -173,6 +206,7 @@ def _judge(case, user, adam, low, high):
             },
             "Not a dead signal: the same weights and data learn at once with "
             f"{best.name} (R² {best.r2:.2f}).",
-            f"{remedy}  # now lr={lr:g}",
+            f"optimizer = torch.optim.{cure}(model.parameters(), lr={good:.1g})"
+            f"  # now {kind}, lr={lr:g}",
             "The loss falls visibly within the first hundred steps.",
         )

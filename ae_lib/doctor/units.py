@@ -4,9 +4,10 @@ import math
 
 import torch
 
-from . import trace
+from . import lines, trace
 from .linear import pca_r2
 from .sample import main_tensor
+from .scales import ALL_ANEW
 
 
 def silent_units(out):
@@ -66,15 +67,22 @@ def dead_units(case, ops):
                 "where": str(op),
                 "dead": dead,
                 "units": count,
+                "of the code": bool(code and op.index == code.index),
             },
             "Not sparsity: a sparse unit is silent for most inputs, these are silent "
             f"for all {case.size}, so no gradient can wake them.",
-            f"use nn.LeakyReLU(0.1) at {op.where or op}, a smaller step and a fresh "
-            f"start",
+            _awake(case, op),
             "Every unit is active for at least 1 % of the samples.",
         )
         return
     _dead_output(case)
+
+
+def _awake(case, op):
+    """Return the line that lets units wake up: a slope below zero and a fresh start."""
+    words = f"use nn.LeakyReLU(0.1) at {op.where or op}, a smaller step and a fresh "
+    line = lines.activation(case, op, "nn.LeakyReLU(0.1)")
+    return f"{line}; {ALL_ANEW}  # and a smaller step" if line else words + "start"
 
 
 def _dead_output(case):
@@ -105,6 +113,13 @@ def _dead_output(case):
         },
         "Not dark pixels: the targets vary there, the outputs are cut off for every "
         "input and get no gradient.",
-        f"replace the final {name.lower()} by nn.Sigmoid(), or by no activation",
+        _moving(case, name),
         "Every output value varies with the input.",
     )
+
+
+def _moving(case, name):
+    """Return the line that ends in an activation without a flat side."""
+    inside = case.flat.min() >= 0 and case.flat.max() <= 1
+    words = f"replace the final {name.lower()} by nn.Sigmoid(), or by no activation"
+    return lines.ending(case, "nn.Sigmoid()" if inside else "nn.Identity()", words)

@@ -1,5 +1,8 @@
 """Which parameters the optimizer lacks, and which are frozen."""
 
+from dataclasses import replace
+
+from . import arms, lines
 from .starts import default_start
 
 
@@ -19,7 +22,8 @@ def check(case, params, graph, norms):
     if missing and sum(p.numel() for p in missing) > 0:
         names = [program.name(p) for p in missing]
         hidden = [p for p in missing if id(p) not in {id(q) for q in params.values()}]
-        remedy = f"optimizer = torch.optim.{_kind(program)}(model.parameters(), lr=...)"
+        remedy = f"optimizer = torch.optim.{_kind(program)}(model.parameters(), "
+        remedy += f"lr={program.optimizers[0].param_groups[0]['lr']:g})"
         why = "Not a vanishing gradient: these parameters receive one, and nobody "
         why += "applies it."
         if hidden:
@@ -27,9 +31,7 @@ def check(case, params, graph, norms):
             remedy += "list, so model.parameters() misses it"
         elif foreign:
             why += f" The optimizer holds {foreign} tensors that are not in this model."
-            remedy = (
-                "build the optimizer after the model has its final layers: " + remedy
-            )
+            remedy += "  # after the model has its final layers"
         case.find(
             "wiring.unoptimised",
             "error",
@@ -67,8 +69,43 @@ def check(case, params, graph, norms):
         "the spread of a random start."
         if severity != "info"
         else "Frozen weights are a fault only if they should learn; these look chosen.",
-        f"for p in model.{names[0].split('.')[0]}.parameters(): p.requires_grad_(True)",
+        "model.requires_grad_(True)  # and give the optimizer all parameters"
+        if every
+        else "; ".join(
+            f"{lines.spot(part)}.requires_grad_(True)"
+            for part in dict.fromkeys(n.rpartition(".")[0] for n in names)
+            if part
+        )
+        or "model.requires_grad_(True)",
         "The number of parameters with requires_grad equals that of the model.",
+    )
+
+
+def confirm(case):
+    """Ask whether frozen weights that look chosen are what keeps the rest from it.
+
+    Where no arm fits 16 images, one trains all parameters; what it reaches tells.
+    """
+    tried = getattr(case, "arms", {})
+    found = [f for f in case.findings if f.code == "wiring.unoptimised"]
+    best = max((a.r2 for n, a in tried.items() if n != "reference"), default=1.0)
+    if not tried or not found or found[0].severity != "info":
+        return
+    if best > case.limits["fit.fails"] or case.program.clock.left < 2:
+        return
+    arm = arms.run(case, "Adam 1e-3, all free", adam=True, without="freezing")
+    tried["all free"] = arm
+    if arm.r2 < case.limits["fit.works"]:
+        return
+    case.findings[case.findings.index(found[0])] = replace(
+        found[0],
+        severity="error",
+        evidence={
+            **found[0].evidence,
+            "R² on 16 images, frozen and free": [round(best, 3), round(arm.r2, 3)],
+        },
+        why_not="Not the step and not the loss: with the frozen weights no step size "
+        f"fits 16 images, with all of them free Adam reaches {arm.r2:.2f}.",
     )
 
 

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import logvars, penalties
+from . import lines, logvars, penalties
 from . import sample as samples
 
 VAE = ("vae.collapse", "vae.logvar", "loss.scale")
@@ -100,14 +100,15 @@ def weigh_vae(case):
         return
     if a <= 0 or b_mu <= 0:
         return
-    noise = b_mu / (2 * a)
+    noise = b_mu / (2 * a) * _at_full_batch(case, half, n)
     values = eigenvalues(case)
     able = int((values > noise).sum())
     possible = min(units, len(values))
-    needed = max(1, math.ceil(case.limits["vae.share"] * min(possible, 20)))
     reduced = _mean_like(a, width)
     growth = half and abs(half[0] / max(half[1], 1e-12))
     mixed = growth is not None and growth and not 0.67 < growth < 1.5
+    share = case.limits["vae.mixed" if mixed else "vae.share"]
+    needed = max(1, math.ceil(share * min(possible, 20)))
     floor = values[min(units, len(values)) - 1].item()
     drowned = noise < 1e-2 * floor and (mixed or noise < 1e-5 * values.max().item())
     evidence = {
@@ -122,6 +123,7 @@ def weigh_vae(case):
     }
     if able >= needed and not drowned:
         return
+    cure = lines.elbo(case, max(0.5 * floor, 1e-3 * values[0].item()))
     if drowned:
         case.find(
             "loss.scale",
@@ -129,7 +131,7 @@ def weigh_vae(case):
             evidence,
             "Not a collapse: the KL term is so light that the codes are free to leave "
             "the prior.",
-            "loss = F.mse_loss(x_hat, x, reduction='sum') / len(x) + kl.sum(1).mean()",
+            cure,
             "Both terms are sums over one sample, averaged over the batch.",
         )
         return
@@ -144,7 +146,7 @@ def weigh_vae(case):
             if not mixed
             else "Not a weak decoder: one term grows with the batch, the other does "
             "not.",
-            "loss = F.mse_loss(x_hat, x, reduction='sum') / len(x) + kl.sum(1).mean()",
+            cure,
             f"b/(2a) falls below {values[: max(needed, 2)].min().item():.3g}, and at "
             f"least {needed} units stay active.",
         )
@@ -155,9 +157,7 @@ def weigh_vae(case):
         "Not the optimizer: with these weights the best linear VAE switches off all "
         "but "
         f"{able} units, however long it trains.",
-        f"multiply the KL term by {0.1 * values[0].item() / max(noise, 1e-12):.2g}"
-        if not reduced
-        else f"divide the KL term by {width}, the number of values the error averages",
+        f"{cure}  # or multiply the KL term by {0.1 * values[0].item() / noise:.2g}",
         "The variance of mu across inputs exceeds 0.01 in several units.",
     )
 
@@ -196,6 +196,19 @@ def _without_gradient(case):
         "The gradient at mu and logvar differs from 0.",
     )
     return True
+
+
+def _at_full_batch(case, half, n):
+    """Return what b/a grows by from `n` samples to the batches that are served.
+
+    `half` are the growths of a and b when the batch is doubled: 1 for a mean, 2 for a
+    sum. Where both grow alike, nothing changes.
+    """
+    if not half or min(half) <= 0:
+        return 1.0
+    size = sorted(case.sample.sizes)[len(case.sample.sizes) // 2]
+    power = round(math.log2(half[1])) - round(math.log2(half[0]))
+    return (max(size, 1) / n) ** power
 
 
 def _mean_like(a, width):

@@ -13,6 +13,8 @@ class Watch:
         self.moved, self.cosines = [], []
         self.drew = self.pending = False
         self.touched = 0
+        self.stepped = set()  # ids of the parameters that an optimizer has applied
+        self.given = set()  # ids of those that got a gradient other than zero
 
 
 def watch(case, count=10):
@@ -32,6 +34,8 @@ def watch(case, count=10):
 
         def catch(p):
             def hook(grad):
+                if grad.any():
+                    seen.given.add(id(p))
                 for box in (fresh, total):
                     old = box[id(p)]
                     new = grad.detach()
@@ -57,6 +61,7 @@ def watch(case, count=10):
 
         def use(mine):
             seen.used.append(_compare(mine, fresh, total))
+            seen.stepped |= {id(p) for p in mine}
             for p in mine:
                 fresh[id(p)] = None
 
@@ -75,7 +80,9 @@ def watch(case, count=10):
         handles += [o.register_step_pre_hook(before) for o in program.optimizers]
         handles.append(program.model.register_forward_pre_hook(entered))
         try:
-            for at in range(count):
+            for at in range(4 * count):
+                if at >= count and not (0 < len(seen.used) < 5):
+                    break  # more steps where gradients are collected over several
                 old = [p.detach().clone() for p in params]
                 program.model.train()
                 state = torch.get_rng_state()

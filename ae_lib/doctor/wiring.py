@@ -197,6 +197,7 @@ def confirm(case):
     Their effect on the output may be nil at the start, as where all codes are rounded
     to one, so that only the failure tells that they are needed.
     """
+    unoptimised.confirm(case)
     lost, arms = getattr(case, "unreached", []), getattr(case, "arms", {})
     best = max((a.r2 for a in arms.values() if a.name != "reference model"), default=1)
     if not lost or case.has("wiring.no-gradient", "wiring.unoptimised"):

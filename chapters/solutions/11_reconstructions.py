@@ -191,8 +191,8 @@ def verdict(sickness, **change):
 
 def names(code, model, x, **more):
     report = doctor.examine(model, x.split(50), budget_seconds=4, **more)
-    print(report.findings[0] if report.findings else "no fault found")
-    return report.codes.count(code)
+    print(report.findings[0] if report.faults else "no fault found")
+    return report.faults.count(code)
 
 
 # %% [markdown]

@@ -112,12 +112,15 @@ def test_figures_of_the_benchmark():
         row("data.scale", "output.range", "data.scale", repaired=0.1, bar=0.2),
         row("loss.scale", "vae.collapse", accepts=("vae.collapse",)),
         row("step.too-large", "crash", crash="ValueError: no"),
+        row("fit.blurry", codes=["signal.linear", "fit.blurry"]),
+        row("fit.blurry", "data.order", codes=[*"abc", "fit.blurry"]),
         row(None),
         row(None, "data.order"),
     ]
     found = bench.summarise(rows)
-    assert found["first"] == {"hits": 2, "n": 4, "share": 0.5}
+    assert found["first"] == {"hits": 2, "n": 6, "share": 2 / 6}
     assert found["first_three"]["hits"] == 3
+    assert found["hinted"]["hits"] == 4  # all three, and one that is information
     assert found["false_alarms"] == {"hits": 1, "n": 2, "share": 0.5}
     assert found["repairs"] == {"hits": 1, "n": 2, "share": 0.5}
     assert found["crashes"] == 1
@@ -125,7 +128,9 @@ def test_figures_of_the_benchmark():
     assert by_code["data.scale"] == {"programs": 2, "first": 1, "first_three": 2}
     assert by_code["step.too-large"]["first_three"] == 0
     assert ["healthy", "data.order", 1] in found["confusions"]
-    assert "right cause first            2 of 4 (50%)" in bench.table(found)
+    assert "right cause first            2 of 6 (33%)" in bench.table(found)
+    assert "with hints (information)   4 of 6 (67%)" in bench.table(found)
+    assert "hint" in bench.line(rows[4]) and "MISS" in bench.line(rows[5])
     assert "MISS" in bench.line(rows[3])
     text = bench.line(row("data.scale", repaired=0.1, bar=0.2, applied="in words"))
     assert "in words" in text

@@ -9,6 +9,11 @@ from ae_lib.doctor.clinic import programs
 
 BY_NAME = {program.name: program for program in programs("tuning")}
 MISSED = (
+    "picture_of_unit_length",
+    "padded_where_training_resized",
+    "averaged_after_the_last_layer",
+    "shrunk_inside_the_model",
+    "digits_lost_on_a_large_canvas",
     "the_noise_as_target",
     "masked_in_place",
     "noisy_on_both_sides",
@@ -23,6 +28,9 @@ MISSED = (
     "posted_with_sigmoids",
 )
 ALARMED = (
+    "every_other_column_missing",
+    "eight_batches_in_brain_floats",
+    "mask_of_rectifiers_in_the_jacobian",
     "loss_on_hidden_patches_only",
     "branches_begin_at_zero",
     "exact_jacobian_of_two_layers",

@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from ae_lib import doctor
+from ae_lib.doctor import lines
 from ae_lib.doctor.clinic import programs, remedies
+from tests.doctor.programs import Dense, Variational, adam, batches, elbo, pictures
 
 BY_NAME = {program.name: program for program in programs("tuning")}
 
@@ -86,3 +90,70 @@ def test_a_line_that_stops_the_program_does_not_cure_it():
     line = "loss = F.binary_cross_entropy(x_hat + 2, x)"  # outside of [0, 1]
     told = remedies.outcome(program, program.code, line)
     assert told["applied"] == "executed" and told["repaired"] == float("-inf")
+
+
+X = pictures(192)
+
+
+def twice(output, target):
+    return F.binary_cross_entropy_with_logits(output, target)
+
+
+@pytest.mark.parametrize(
+    "code, model, more",
+    [
+        ("output.range", Dense(), {"batches": batches(2 * X - 1)}),
+        ("loss.domain", Dense(), {"loss": twice}),
+        ("signal.linear", Dense(act=nn.Identity), {}),
+        ("signal.dead-units", Dense(last=nn.ReLU), {"batches": batches(X)}),
+        ("wiring.unoptimised", Dense(), {"optimizer": "half"}),
+        ("step.too-large", Dense(), {"rate": 3.0}),
+        ("vae.collapse", Variational(), {"loss": elbo(3.0, "mean")}),
+    ],
+)
+def test_a_remedy_that_is_code_ends_the_alarm(code, model, more):
+    if code == "signal.dead-units":
+        with torch.no_grad():
+            model.decoder[2].bias.sub_(5)
+    part = model.decoder if more.pop("optimizer", "") == "half" else model
+    old = {"model": model, "batches": batches(X)}
+    old |= {"optimizer": adam(part, more.pop("rate", 2e-3)), **more}
+    found = doctor.examine(**old, budget_seconds=6).findings
+    remedy = next(f.remedy for f in found if f.code == code)
+    new = remedies.execute(remedy, old)
+    assert new is not None, remedy
+    assert new.pop("view", torch.sigmoid) is torch.sigmoid
+    again = doctor.examine(**new, budget_seconds=6)
+    assert code not in [f.code for f in again.findings if f.severity != "info"]
+
+
+def test_infinities_get_a_value_within_the_range_of_the_others():
+    x = X.clone()
+    x[0, 0, 0, 0], x[1, 0, 0, 0] = -float("inf"), float("nan")
+    model = Dense()
+    report = doctor.examine(model, batches(x), budget_seconds=0)
+    new = remedies.execute(report.findings[0].remedy, case(batches=batches(x)))
+    mended = torch.cat(list(new["batches"]))
+    assert torch.isfinite(mended).all()
+    assert X.min() - 1e-3 <= mended.min() and mended.max() <= X.max() + 1e-3
+
+
+def test_logits_are_shown_through_a_sigmoid():
+    line = "model.2 = nn.Identity()  # drop the final sigmoid: the loss takes logits"
+    new = remedies.execute(line, case())
+    assert new["view"] is torch.sigmoid and isinstance(new["model"][2], nn.Identity)
+
+
+def test_uneven_kernels_give_way_to_resizing():
+    three = nn.ConvTranspose2d(6, 4, 3, 2, 1, 1)
+    four = nn.ConvTranspose2d(4, 1, 5, 3, 1)
+    old = case(model=nn.Sequential(three, four))
+    x = torch.rand(2, 6, 5, 5)
+    before = old["model"](x).shape
+    line = lines.resized([("0", three), ("1", four)])
+    new = remedies.execute(line, old)["model"]
+    assert new(x).shape == before
+    assert not any(isinstance(m, nn.ConvTranspose2d) for m in new.modules())
+    assert (
+        lines.resized([("0", nn.ConvTranspose2d(6, 4, 3, 2, 1))]) == ""
+    )  # another size

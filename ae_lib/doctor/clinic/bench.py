@@ -49,7 +49,8 @@ def _findings(case: dict, seed: int) -> dict:
             row = {"alarms": ["crash"], "remedy": "", "crash": crash}
             return {**row, "seconds": seconds}
     faults = [f for f in report.findings if f.severity != "info"]
-    row = {"alarms": [f.code for f in faults], "seconds": time.process_time() - began}
+    row = {"alarms": report.faults, "codes": report.codes}
+    row["seconds"] = time.process_time() - began
     return {**row, "remedy": faults[0].remedy if faults else ""}
 
 
@@ -62,6 +63,12 @@ def hit(row: dict, among: int) -> bool:
     """Tell whether a right cause is among the first alarms."""
     right = {row["expected"], *row["accepts"]}
     return bool(right & set(row["alarms"][:among]))
+
+
+def hinted(row: dict) -> bool:
+    """Tell whether a right cause is among the first three findings, hints included."""
+    right = {row["expected"], *row["accepts"]}
+    return bool(right & set(row.get("codes", row["alarms"])[:3]))
 
 
 def repaired(row: dict) -> bool:
@@ -90,6 +97,7 @@ def summarise(rows: list[dict]) -> dict:
     return {
         "first": share([hit(row, 1) for row in sick]),
         "first_three": share([hit(row, 3) for row in sick]),
+        "hinted": share([hinted(row) for row in sick]),
         "false_alarms": share([bool(row["alarms"]) for row in well]),
         "twin_alarms": share([bool(twin["alarms"]) for twin in twins]),
         "repairs": share([repaired(row) for row in checked]),
@@ -119,6 +127,7 @@ def line(row: dict) -> str:
     """Return one line of the table."""
     if row["expected"]:
         mark = "ok" if hit(row, 1) else ("top 3" if hit(row, 3) else "MISS")
+        mark = "hint" if mark == "MISS" and hinted(row) else mark
     else:
         mark = "ALARM" if row["alarms"] else "ok"
     text = f"{row['name']:34s} {row['expected'] or 'healthy':20s} {mark:6s}"
@@ -144,6 +153,7 @@ def table(summary: dict) -> str:
     lines += [
         f"right cause first            {part('first')}",
         f"right cause in first three   {part('first_three')}",
+        f"  with hints (information)   {part('hinted')}",
         f"healthy with an alarm        {part('false_alarms')}",
     ]
     if summary["twin_alarms"]["n"]:

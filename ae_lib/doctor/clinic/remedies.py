@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib.doctor.clinic import measures
+from ae_lib.doctor.program import fields, places
 
 NAMES = {"torch": torch, "nn": nn, "F": F}
 MORE = 250  # steps after a remedy for a program that was trained when it was found
@@ -50,9 +51,9 @@ def execute(line: str, case: dict) -> dict | None:
             return _data(code, case)
         if name == "loss" and "x_hat" in code and not case.get("step"):
             return _loss(code, case)
-        if name.startswith(("model.", "nn.init.", "[m.")):
-            return _model(code, case)
-    except (SyntaxError, NameError, AttributeError, ValueError):
+        if code.startswith(("model", "nn.init.", "[")):
+            return _model(code, case, "takes logits" in line)
+    except (SyntaxError, NameError, AttributeError, ValueError, TypeError, IndexError):
         return None
     return None
 
@@ -87,23 +88,33 @@ def _data(code, case):
 def _loss(code, case):
     def loss(output, target):
         found = {"x_hat": measures.x_hat(output), "x": target, "output": output}
-        exec(code, NAMES | {}, found)
+        exec(code, NAMES | _codes(output), found)
         return found["loss"]
 
     x, target = measures.pair(case, next(iter(case["batches"])))
     loss(case["model"](x), target)
     if "with_logits" in code:  # of logits, the sigmoid is the picture
         case = {**case, "view": torch.sigmoid}
+    elif "sigmoid" not in code:  # the loss compares the output itself
+        case = {key: value for key, value in case.items() if key != "view"}
     return {**case, "loss": loss}
 
 
-def _model(code, case):
+def _codes(output):
+    """Return mu and logvar of a model's output by their names, {} without."""
+    spots, parts = places(output), fields(output)
+    return {k: parts[spots[k]] for k in ("mu", "logvar") if k in spots}
+
+
+def _model(code, case, logits=False):
     model = case["model"]
+    if logits:  # of logits, the sigmoid is the picture
+        case = {**case, "view": torch.sigmoid}
     for _ in range(code.count(".")):  # model.decoder.3 is written model.decoder[3]
         code = re.sub(r"(?<=[A-Za-z_\]])\.(\d+)", r"[\1]", code)
     exec(code, NAMES | {"model": model})
     kept = case.get("optimizer")
-    if kept is not None and code.startswith("model.") and not case.get("step"):
+    if kept is not None and code.startswith("model") and not case.get("step"):
         rate = kept.param_groups[0]["lr"]
         case = {**case, "optimizer": type(kept)(model.parameters(), lr=rate)}
     return case

@@ -9,7 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_third_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import quiet_units, true_penalty
+from ae_lib.doctor.clinic.parts import AE, adam, conv_vae, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_sixth_material import (
     Gauss,
     PoolNet,
     distance,
@@ -19,10 +23,6 @@ from ae_lib.doctor.clinic.heldback_third_material import (
     rings,
     written,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import quiet_units, true_penalty
-from ae_lib.doctor.clinic.parts import AE, adam, conv_vae, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 def _weighed(beta, variance):

@@ -1,4 +1,4 @@
-"""Small data and networks for the third held-back part of the clinic."""
+"""Small data and networks for the sixth part of the clinic."""
 
 import torch
 import torch.nn.functional as F

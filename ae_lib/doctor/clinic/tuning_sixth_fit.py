@@ -7,17 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_third_material import (
+from ae_lib.doctor.clinic.material import digits, loader, table
+from ae_lib.doctor.clinic.measures import detail, neighbours, outputs, train
+from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_sixth_material import (
     PatchNet,
     block_net,
     paths,
     rings,
     written,
 )
-from ae_lib.doctor.clinic.material import digits, loader, table
-from ae_lib.doctor.clinic.measures import detail, neighbours, outputs, train
-from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd
-from ae_lib.doctor.clinic.program import faulty
 
 
 def diary(case, count, steps, rest):

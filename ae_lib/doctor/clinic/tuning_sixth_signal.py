@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_third_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_sixth_material import (
     Gauss,
     PatchNet,
     block_net,
@@ -19,9 +22,6 @@ from ae_lib.doctor.clinic.heldback_third_material import (
     tiles,
     written,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: rebuilt LeNet as an autoencoder, sigmoid everywhere; each output is the same.

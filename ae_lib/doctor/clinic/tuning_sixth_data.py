@@ -8,7 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, SubsetRandomSampler
 
-from ae_lib.doctor.clinic.heldback_third_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam, conv, dense, sgd
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_sixth_material import (
     Dcgan,
     PatchNet,
     PoolNet,
@@ -18,10 +22,6 @@ from ae_lib.doctor.clinic.heldback_third_material import (
     tiles,
     written,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam, conv, dense, sgd
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: bicubic resizing leaves values below 0; why is the loss NaN after sqrt?

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_third_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, table
+from ae_lib.doctor.clinic.parts import AE, adam, dense, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_sixth_material import (
     Dcgan,
     Gauss,
     PatchNet,
@@ -19,9 +22,6 @@ from ae_lib.doctor.clinic.heldback_third_material import (
     tiles,
     written,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, table
-from ae_lib.doctor.clinic.parts import AE, adam, dense, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 # Asked: is tanh wrong for pixels in [0, 1]? https://github.com/AntixK/PyTorch-VAE/issues/48

@@ -4,8 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_third_fit import diary
-from ae_lib.doctor.clinic.heldback_third_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, dense
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_sixth_fit import diary
+from ae_lib.doctor.clinic.tuning_sixth_material import (
     Block,
     Dcgan,
     Gauss,
@@ -19,12 +23,8 @@ from ae_lib.doctor.clinic.heldback_third_material import (
     tiles,
     written,
 )
-from ae_lib.doctor.clinic.heldback_third_terms import opened
-from ae_lib.doctor.clinic.heldback_third_wiring import Grainy, quantised
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, dense
-from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning_sixth_terms import opened
+from ae_lib.doctor.clinic.tuning_sixth_wiring import Grainy, quantised
 
 
 # Asked: 60 % of my code is zero, are those units dead?

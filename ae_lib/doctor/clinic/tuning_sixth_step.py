@@ -7,7 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_third_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, table
+from ae_lib.doctor.clinic.measures import no_grid, refuses_noise, train
+from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_sixth_material import (
     Dcgan,
     Gauss,
     PatchNet,
@@ -18,10 +22,6 @@ from ae_lib.doctor.clinic.heldback_third_material import (
     tiles,
     written,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, table
-from ae_lib.doctor.clinic.measures import no_grid, refuses_noise, train
-from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: lr=1e-1 with Adam, all images turn into the same grey after a few steps.

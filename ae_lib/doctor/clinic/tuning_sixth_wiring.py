@@ -7,7 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback_third_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import code_matters, train
+from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning_sixth_material import (
     Dcgan,
     PatchNet,
     block_net,
@@ -16,10 +20,6 @@ from ae_lib.doctor.clinic.heldback_third_material import (
     tiles,
     written,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import code_matters, train
-from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: one optimizer for each half; the reconstruction stays poor. One never steps.

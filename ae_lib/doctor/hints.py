@@ -1,0 +1,57 @@
+"""What else it could be: what came close to a limit, and what more training shows.
+
+What came close is information: it raises no alarm, and stands after the faults. So is
+what training shows, but for faults that no healthy program of the clinic grew into.
+"""
+
+from dataclasses import replace
+
+from . import ahead
+
+NEAR = "Not beyond the usual limit: of all checks this one came close to it. "
+GROWN = ("code.identity", "fit.mean-image", "wiring.bypass")  # then a warning
+LENGTHS = ("fit.undertrained", "fit.overfit", "step.nonfinite")  # of a copy, no matter
+HINTS = 3  # where no fault was found
+RUNNERS_UP = 2  # where one was
+
+
+def add(report, case, again):
+    """Append the runners-up to a report, two after a fault and three without one.
+
+    `again(looser_limits)` examines once more: with looser limits, or with the usual
+    ones the model as it stands.
+    """
+    faulty = not report.ok
+    room = RUNNERS_UP if faulty else HINTS
+    found = [] if faulty or case.trained else _foreseen(case, again)
+    known = {f.code for f in (*report.findings, *report.suppressed, *found)}
+    if len(found) < room and case.program.clock.left > 1:
+        second = again(True)
+        aside = [] if faulty else second.suppressed  # no fault explains them
+        found += [
+            replace(f, severity="info", why_not=NEAR + f.why_not)
+            for f in (*second.findings, *aside)
+            if f.code not in known
+        ]
+    report.findings += found[:room]
+    report.findings.sort(key=lambda f: f.severity == "info")
+
+
+def _foreseen(case, again):
+    """Return what an untrained program shows after some of its own training."""
+    program = case.program
+    if not (program.step or program.optimizer) or program.clock.left < 8:
+        return []
+    with program.trial(True):
+        taken = sum(1 for _ in ahead.steps(case, ahead.STEPS, ahead.SECONDS))
+        later = again(False)
+    said = f"Not seen yet: it shows after {taken} steps of this program on a copy. "
+    return [
+        replace(
+            f,
+            severity="warning" if f.code in GROWN else "info",
+            why_not=said + f.why_not,
+        )
+        for f in later.findings
+        if f.severity != "info" and f.code not in LENGTHS and f.code[:5] != "data."
+    ]

@@ -1,0 +1,201 @@
+"""Rules that were mended: what each finds, and what it must leave alone."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ae_lib import doctor
+from tests.doctor.programs import Dense, adam, batches, fit, pictures
+
+X = pictures(192, side=16)
+LONG = {"budget_seconds": 8}
+
+
+def conv(channels=1, width=8, *, first=()):
+    """Return a small convolutional autoencoder for sides that 4 divides."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        *first,
+        nn.Conv2d(channels, width, 4, 2, 1), nn.ReLU(),
+        nn.Conv2d(width, 6, 4, 2, 1),
+        nn.ConvTranspose2d(6, width, 4, 2, 1), nn.ReLU(),
+        nn.ConvTranspose2d(width, channels, 4, 2, 1),
+    )  # fmt: skip
+
+
+def faults(model, data=X, seconds=0, **more):
+    data = batches(data) if torch.is_tensor(data) else data
+    return doctor.examine(model, data, budget_seconds=seconds, **more).faults
+
+
+def test_rows_of_another_length_are_found_with_their_length():
+    stored = F.pad(X, (0, 3)).flatten(1)[:, : 16 * 16].reshape(-1, 1, 16, 16)
+    report = doctor.examine(conv(), batches(stored), budget_seconds=0)
+    assert report.faults[0] == "data.layout"
+    assert "a row has 19 values, not 16" in report.findings[0].remedy
+    assert "data.layout" not in faults(conv())
+
+
+def test_strips_of_many_pictures_are_no_picture():
+    strips = torch.cat(list(X), 2).reshape(X.shape)
+    assert faults(conv(), strips[torch.randperm(192)])[0] == "data.layout"
+
+
+def test_series_side_by_side_are_none_of_a_dense_networks_business():
+    walks = torch.randn(192, 1, 16, 16).cumsum(3) / 4
+    assert "data.layout" not in faults(Dense(256, last=nn.Identity), walks)
+
+
+def test_pixels_that_a_model_moves_into_channels_are_no_scrambled_picture():
+    model = nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(16, 8, 1), nn.ReLU())
+    model.extend([nn.Conv2d(8, 16, 1), nn.PixelShuffle(4)])
+    assert "data.layout" not in faults(model)
+
+
+def test_holes_in_the_input_are_no_layout_and_a_scrambled_input_is():
+    comb = (torch.arange(16) % 2).float()
+    assert "data.layout" not in faults(conv(), pair=lambda x: (x * comb, x))
+    rgb = pictures(192, channels=3, side=16)
+
+    def scrambled(x):
+        return x.permute(0, 2, 3, 1).reshape(x.shape), x
+
+    assert faults(conv(3), rgb, pair=scrambled)[0] == "data.layout"
+
+
+def edges(x):
+    return x[..., 1:] - x[..., :-1]
+
+
+@pytest.mark.parametrize("sums", [True, False])
+def test_a_term_of_edges_is_reduced_like_the_error(sums):
+    def loss(x_hat, x):
+        term = (edges(x_hat) - edges(x)).square()
+        return F.mse_loss(x_hat, x) + (term.sum() if sums else term.mean())
+
+    assert ("loss.scale" in faults(conv(), loss=loss)) == sums
+
+
+class Normed(nn.Module):
+    def __init__(self, last):
+        super().__init__()
+        self.net, self.last = conv(), last
+
+    def forward(self, x):
+        return self.last(self.net(x).flatten(1)).reshape(x.shape)
+
+
+@pytest.mark.parametrize(
+    "last, fixed",
+    [
+        (F.normalize, True),
+        (nn.LayerNorm(256, elementwise_affine=False), True),
+        (nn.BatchNorm1d(256), False),
+        (nn.Identity(), False),
+    ],
+)
+def test_an_output_of_fixed_length_cannot_reach_the_targets(last, fixed):
+    assert ("output.range" in faults(Normed(last))) == fixed
+
+
+@pytest.mark.parametrize("second", [True, False])
+def test_an_optimizer_that_never_steps_is_named_by_its_layers(second):
+    model = Dense(256)
+    one, two = adam(model.encoder), adam(model.decoder)
+
+    def step(model, batch):
+        one.zero_grad()
+        two.zero_grad()
+        loss = F.mse_loss(model(batch), batch)
+        loss.backward()
+        one.step()
+        if second:
+            two.step()
+        return loss.item()
+
+    report = doctor.examine(model, batches(X), optimizer=one, step=step, **LONG)
+    assert ("wiring.unoptimised" in report.faults) != second
+    if not second:
+        assert report.faults[0] == "wiring.unoptimised"
+        assert "decoder.0.weight" in report.findings[0].evidence["where"]
+
+
+@pytest.mark.parametrize("clears", [True, False])
+def test_gradients_of_four_batches_are_collected_and_cleared(clears):
+    model, count = Dense(256), [0]
+    optimizer = adam(model, 5e-3)
+
+    def step(model, batch):
+        loss = F.mse_loss(model(batch), batch)
+        (loss / 4).backward()
+        count[0] += 1
+        if count[0] % 4 == 0:
+            optimizer.step()
+            if clears:
+                optimizer.zero_grad()
+        return loss.item()
+
+    report = doctor.examine(model, batches(X), optimizer=optimizer, step=step, **LONG)
+    assert report.faults == ([] if clears else ["wiring.zero-grad"])
+
+
+def test_counts_keep_their_scale_and_grey_levels_do_not():
+    few = torch.poisson(0.5 * pictures(192, side=16).flatten(1))
+    few[0, 0] = 9.0
+    assert "data.scale" not in faults(Dense(256, last=nn.Softplus), few)
+    levels = (16 * X).round()
+    report = doctor.examine(Dense(256), batches(levels), budget_seconds=0)
+    assert report.faults[0] == "data.scale"
+    assert report.findings[0].remedy == "x = x / 16"
+
+
+def test_a_small_difference_on_a_large_constant_is_a_scale():
+    twice = (X - 127.5) / 127.5
+    assert faults(Dense(256, last=nn.Tanh), twice)[0] == "data.scale"
+
+
+def test_few_targets_for_many_inputs_are_targets_and_not_repetition():
+    labels = torch.arange(192) % 10
+    painted = (labels / 9).view(-1, 1, 1, 1).expand_as(X).contiguous()
+    found = faults(Dense(256), list(zip(batches(X), batches(painted), strict=True)))
+    assert "data.target" in found and "data.order" not in found
+    same = X[:12].repeat(16, 1, 1, 1)
+    noisy = same + 0.1 * torch.randn(same.shape)
+    found = faults(Dense(256), list(zip(batches(noisy), batches(same), strict=True)))
+    assert "data.order" in found
+
+
+def test_frozen_layers_that_hold_up_the_rest_are_a_fault():
+    model = Dense(256)
+    with torch.no_grad():  # no start that a layer draws by itself
+        for layer in (model.encoder[1], model.decoder[2]):
+            layer.weight.mul_(0.2)
+    model.encoder.requires_grad_(False)
+    model.decoder[2].requires_grad_(False)
+    rest = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(rest, 2e-3)
+    report = doctor.examine(model, batches(X), optimizer=optimizer, **LONG)
+    assert report.faults[0] == "wiring.unoptimised"
+    frozen = fit(Dense(256), X)
+    frozen.encoder.requires_grad_(False)
+    report = doctor.examine(frozen, batches(X), optimizer=adam(frozen.decoder), **LONG)
+    assert "wiring.unoptimised" not in report.faults
+
+
+def test_a_code_masked_to_one_unit_is_dead_though_sixteen_images_fit():
+    model = Dense(256)
+    mask = torch.zeros(8)
+    mask[0] = 1
+    model.encoder.append(Masked(mask))
+    report = doctor.examine(model, batches(X), optimizer=adam(model), **LONG)
+    assert report.faults[0] == "signal.dead-units"
+
+
+class Masked(nn.Module):
+    def __init__(self, mask):
+        super().__init__()
+        self.register_buffer("mask", mask)
+
+    def forward(self, z):
+        return z * self.mask
