@@ -67,7 +67,7 @@ def dead_units(case, ops):
                 "where": str(op),
                 "dead": dead,
                 "units": count,
-                "of the code": bool(code and op.index == code.index),
+                **({"of the code": True} if code and op.index == code.index else {}),
             },
             "Not sparsity: a sparse unit is silent for most inputs, these are silent "
             f"for all {case.size}, so no gradient can wake them.",
