@@ -598,11 +598,11 @@ for name, (network, lr, batches) in cases.items():
     print(f"{name:<18}", ", ".join(reports[name].faults) or "no fault found")
 
 # %% [markdown]
-# Batches first, where the batches are at fault. With the loop mended, the
-# doctor blames the size of the first weights and sets the common signal aside
-# as its consequence. We know better: Xavier's weights were tried above, and
-# cured nothing. A diagnosis is a hypothesis, also a doctor's; what it is
-# worth, the next run says.
+# Batches first, where the batches are at fault. With the loop mended it goes
+# on to the signal: on MNIST it names what all images have in common at the
+# code, which is the plateau that we saw. It does not say that the loop alone
+# was enough, for that takes a training as long as ours. A diagnosis is a
+# hypothesis, also a doctor's; what it is worth, the next run says.
 
 # %%
 # NBVAL_CHECK_OUTPUT
