@@ -297,3 +297,21 @@ def test_a_loss_that_asks_for_the_path_to_the_input_is_not_called_wrong():
 
 
 SEEN = None
+
+
+class Recurrent(nn.Module):
+    def __init__(self, last):
+        super().__init__()
+        self.encoder = nn.LSTM(16, 6, batch_first=True)
+        self.decoder = nn.LSTM(6, 16, batch_first=True)
+        self.last = last
+
+    def forward(self, x):
+        return self.last(self.decoder(self.encoder(x)[0])[0])
+
+
+@pytest.mark.parametrize("last", [nn.Identity(), nn.Linear(16, 16)])
+def test_a_hidden_state_cannot_leave_its_range(last):
+    x = 3 * torch.randn(192, 8, 16).cumsum(1)
+    bound = isinstance(last, nn.Identity)
+    assert ("output.range" in faults(Recurrent(last), x)) == bound
