@@ -8,7 +8,7 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
     data_checks, order, pairs,       what the loop consumes
       corruptions, noise, layout,
       rows, series
-    ranges, losses, prices           what output and loss can reach
+    ranges, losses, scores, prices   what output and loss can reach
     wiring, unoptimised, loop,       gradients, parameters and the user's own step
       watching
     signals, scales, units, affine   the first forward pass

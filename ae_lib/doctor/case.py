@@ -213,6 +213,13 @@ class Case:
         return best
 
     @property
+    def unused(self):
+        """Whether the optimizers keep count of their steps, and there were none."""
+        kinds = (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
+        known = [o for o in self.program.optimizers if isinstance(o, kinds)]
+        return bool(known) and not any(o.state for o in self.program.optimizers)
+
+    @property
     def counted(self):
         """Whether an optimizer itself counts 30 steps or more."""
         states = [s for o in self.program.optimizers for s in o.state.values()]

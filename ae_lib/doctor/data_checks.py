@@ -173,6 +173,8 @@ def shift(case):
     ):
         b = torch.nan_to_num(b, 0.0, 0.0, 0.0)
         if a.shape[1:] != b.shape[1:]:
+            if a.ndim == b.ndim and _runs_on(case, case.evaluated.raw[0]):
+                return  # other sizes, for a network that takes any
             case.find(
                 "data.shift",
                 "error",
@@ -228,6 +230,17 @@ def shift(case):
         f"[{ranges[1][0]:.3g}, {ranges[1][1]:.3g}]",
         "Mean and deviation of both sets agree, and so do the two losses.",
     )
+
+
+def _runs_on(case, batch):
+    """Tell whether the model answers a batch with outputs of its targets' shape."""
+    try:
+        with case.program.trial(False), torch.no_grad():
+            source, goal = case.program.pair(batch)
+            shape = case.program.forward(source).x_hat.shape
+            return shape == main_tensor(goal).shape
+    except Exception:
+        return False
 
 
 def _somewhat(limits, moved, ratio, error):

@@ -143,6 +143,8 @@ def short(case):
     program = case.program
     if not case.trained or not (program.step or program.optimizer):
         return
+    if not case.epochs and case.unused:
+        return  # a good start, and not a training that was stopped
     if any(code not in symptoms for code in known) or program.clock.left < 6:
         return
     rest = case.measured.get("under.slope", 1.0) < 0.3 * case.limits["under.slope"]
@@ -244,6 +246,8 @@ def _gap(case):
         return
     if not case.r2_now > 0.5 or not case.evaluated.raw:
         return
+    if case.evaluated.t.shape[1:] != case.t.shape[1:]:
+        return  # other sizes have another mean image
     case.did("fit.overfit")
     batch = join(case.evaluated.raw, PROBE)
     with case.program.trial():

@@ -37,6 +37,12 @@ def add(report, case, again):
     report.findings.sort(key=lambda f: f.severity == "info")
 
 
+def _apart(finding):
+    """Tell whether the modes are so far apart that no statistic lags behind."""
+    value, limit = (finding.evidence.get(k) for k in ("value", "threshold"))
+    return finding.code == "wiring.mode" and value > 5 * limit > 5
+
+
 def _foreseen(case, again):
     """Return what an untrained program shows after some of its own training."""
     program = case.program
@@ -49,7 +55,7 @@ def _foreseen(case, again):
     return [
         replace(
             f,
-            severity="warning" if f.code in GROWN else "info",
+            severity="warning" if f.code in GROWN or _apart(f) else "info",
             why_not=said + f.why_not,
         )
         for f in later.findings

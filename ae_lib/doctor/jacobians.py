@@ -63,7 +63,7 @@ def check(case):
         errors[name] = (ratio.std() / ratio.mean().abs().clamp(min=1e-20)).item()
     spread = min(errors.values())
     case.measured["contractive"] = errors
-    if spread < case.limits["contractive.error"]:
+    if not spread >= case.limits["contractive.error"]:  # NaN says nothing
         return
     kinds = [o.kind for o in case.ops if o.bends and o.index <= op.index]
     last = kinds[-1] if kinds else "no activation"

@@ -26,7 +26,7 @@ def check(case):
         case.skip(f"step raised {text[:80]}", "wiring.zero-grad")
         _raised(case)
         return
-    if case.program.optimizers:
+    if case.program.optimizers or any(seen.moved):
         case.did("wiring.zero-grad")
         _zero_grad(case, seen)
         _never_applied(case, seen)

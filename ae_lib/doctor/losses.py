@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import lines
+from . import lines, scores
 from . import sample as samples
 from .program import places
 
@@ -73,10 +73,18 @@ def _domain(case, out, goal):
     if low == 0 and high == 1 and name in ("Sigmoid", "Softmax") and within:
         inside = goal.clamp(1e-4, 1 - 1e-4)
     mean = inside.mean(0, keepdim=True).expand_as(goal).contiguous()
-    perfect, average = float(value(inside)), float(value(mean))
+    try:
+        perfect, average = float(value(inside)), float(value(mean))
+    except RuntimeError as problem:
+        if "grad" not in str(problem):
+            raise
+        case.notes.append("the loss asks for the path to the input: no other outputs")
+        return
     start = out.x_hat.detach().float()
     best, at = _descend(value, [inside, mean, start], goal, program.clock)
     case.loss_perfect, case.loss_mean = perfect, average
+    if not math.isfinite(best) and math.isfinite(perfect):
+        return  # the loss asks for more than an output, as its path to the input
     if _edge(case, value, goal) or _sharp(case, value, goal):
         return
     scale = max(abs(average - best), 1e-12)
@@ -97,6 +105,8 @@ def _domain(case, out, goal):
             )
         )
     if not logit and not flat and _mixed(case, value, inside):
+        return
+    if not logit and scores.taken(case, goal, at):
         return
     if logit:
         program.link = "logit"

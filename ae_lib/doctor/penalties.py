@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import terms
+from . import terms, trace
 from .program import fields, places, rebuild
 from .sample import main_tensor
 
@@ -28,6 +28,8 @@ def penalty(case):
             break
     else:
         return
+    if _compares(case, op, gap):
+        return
     case.did("sparse.too-strong", "sparse.inert")
     grads = terms.pulls(case, op)
     share = grads["penalty"] / (grads["reconstruction"] + 1e-30)
@@ -49,7 +51,8 @@ def penalty(case):
     centred = abs(changes["centred"] - zeroed) < 0.02 * abs(base - zeroed)
     cancels = both_signs and centred and base > zeroed
     inert = share < case.limits["sparse.inert"] or wrong_axis or cancels
-    inert = inert or moved < case.limits["sparse.weight"]
+    light = share < 100 * case.limits["sparse.inert"]
+    inert = inert or (light and moved < case.limits["sparse.weight"])
     if not strong and not inert:
         return
     if strong and not (wrong_axis or cancels):
@@ -174,6 +177,29 @@ def _proven(case):
     """Tell whether an arm learned without the further terms, and none with them."""
     alone = getattr(case, "arms", {}).get("terms")
     return alone is not None and alone.r2 >= case.limits["fit.works"]
+
+
+def _compares(case, op, gap):
+    """Tell whether a term compares what is made of the code with the target.
+
+    As the loss of a further output does: what emptying the code changes then depends
+    on the target. A penalty on the code alone does not ask for it.
+    """
+    program, (source, goal) = case.program, case.pair
+    if not torch.is_tensor(goal) or goal.ndim < 2 or program.link is not None:
+        return False
+    perfect, effects = terms.goal(case), []
+    with program.trial(True), torch.no_grad():
+        for part in (1.0, 0.5):
+            values = []
+            for change in ({}, {op.index: torch.zeros_like}):
+                state = torch.get_rng_state()
+                out, _ = trace.follow(program, source, case.size, change)
+                torch.set_rng_state(state)
+                raw = program.replaced(out.raw, x_hat=part * perfect)
+                values.append(float(program.loss_of(raw, part * goal)))
+            effects.append(values[1] - values[0])
+    return abs(effects[1] - effects[0]) > 0.05 * abs(effects[0]) + 1e-6 * gap
 
 
 def _pull_on_weights(case):

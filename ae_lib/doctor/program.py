@@ -129,7 +129,7 @@ class Program:
             model, self.optimizers, self.extras, _generators(batches)
         )
         self.names = self._names()
-        self.link = None  # set by the loss check: sigmoid when the loss takes logits
+        self.link = None  # set by the loss check: "logit", or ("softmax", axis)
         self.was_training = model.training
 
     def again(self):
@@ -225,7 +225,9 @@ class Program:
         return rebuild(raw, {spots[k]: v for k, v in parts.items() if k in spots})
 
     def image(self, x_hat):
-        """Return x_hat in the units of the target (a sigmoid for logit losses)."""
+        """Return x_hat in the units of the target, where the loss takes scores."""
+        if isinstance(self.link, tuple):
+            return torch.softmax(x_hat, self.link[1])
         return torch.sigmoid(x_hat) if self.link == "logit" else x_hat
 
     def run_step(self, batch):

@@ -21,6 +21,7 @@ REACH = {
     "Abs": (0.0, math.inf),
     "Softmax": (0.0, 1.0),
     "LogSoftmax": (-math.inf, 0.0),
+    "MkldnnRnnLayer": (-1.0, 1.0),  # the hidden state of an LSTM, on the CPU
 }
 AFFINE = ("Mul", "Add", "Sub", "Rsub", "Div", "Neg")
 SHAPED = ("View", "Reshape", "UnsafeView", "Permute", "Transpose", "Alias", "Clone")

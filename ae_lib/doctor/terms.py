@@ -9,6 +9,8 @@ from . import trace
 def goal(case):
     """Return the perfect output, in logits where the loss takes them."""
     x = case.target.detach().reshape(case.out.x_hat.shape).to(case.out.x_hat)
+    if isinstance(case.program.link, tuple):
+        return x.clamp(min=1e-4).log()
     if case.program.link == "logit":
         return torch.logit(x.clamp(1e-4, 1 - 1e-4))
     if case.bounds[0] == "Sigmoid":

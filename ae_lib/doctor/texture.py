@@ -147,7 +147,10 @@ def blurry(case):
         "of the variance": visible,
     }
     limits = case.limits
-    if case.r2_now < 0.6 * limits["blur.r2"] or share > limits["blur.detail"]:
+    agrees = 1 - missing / max(power, 1e-15)  # power alone may be of something else
+    if case.r2_now < 0.6 * limits["blur.r2"] or share > 3 * limits["blur.detail"]:
+        return
+    if min(share, agrees) > limits["blur.detail"]:
         return
     if missing < limits["blur.error"] * total or visible < limits["blur.visible"]:
         return
@@ -160,6 +163,8 @@ def blurry(case):
     unable = unable and able[1] > max(0.7, able[0] + 0.6)
     mostly = missing > limits["blur.most"] * total and visible > 0.1
     if case.r2_now < limits["blur.r2"] and not unable:
+        return
+    if share > limits["blur.detail"] and not unable:
         return
     case.find(
         "fit.blurry",

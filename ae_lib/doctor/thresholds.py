@@ -190,7 +190,7 @@ THRESHOLDS = {
         0.3, CLINIC, "share of the fine detail that survives", hint=0.5
     ),
     "blur.able": Threshold(
-        0.33, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
+        0.2, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
     ),
     "dead.needed": Threshold(
         0.8, CLINIC, "R² of PCA with as many values as the live units of a code"

@@ -148,6 +148,7 @@ def bottleneck(program, source, size, ops=None, output=None):
                 begin.setdefault(op.width, op)
     last = max((op.index for op in ops if op.weighted), default=-1)
     choices = [op for _, op in sorted(narrow.items()) if op.index < last][:8]
+    felt = []  # by the output; others only serve a term of the loss
     for op in choices:
         state = torch.get_rng_state()
         changed, _ = follow(program, source, size, {op.index: _mean})
@@ -156,7 +157,9 @@ def bottleneck(program, source, size, ops=None, output=None):
         moved = (changed.x_hat - final).double().abs().max().item()
         if moved > 0 and left <= 1e-3 * base:
             return op, True
-    heavy = [op for op in choices if _has_weight_before(ops, op)]
+        if moved > 0:
+            felt.append(op)
+    heavy = [op for op in felt if _has_weight_before(ops, op)]
     heavy = [op for op in heavy if op.width > 1]
     return (heavy[0], False) if heavy else (None, False)
 

@@ -87,6 +87,8 @@ def watch(case, count=10):
                 program.model.train()
                 state = torch.get_rng_state()
                 seen.losses.append(program.run_step(raw[at % len(raw)]))
+                if not program.optimizers:  # descends by hand: .grad was used as it is
+                    use(params)
                 if at == 0:
                     seen.drew = not torch.equal(state, torch.get_rng_state())
                 seen.moved.append(

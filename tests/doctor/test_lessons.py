@@ -11,7 +11,6 @@ BY_NAME = {program.name: program for program in programs("tuning")}
 MISSED = (
     "picture_of_unit_length",
     "padded_where_training_resized",
-    "averaged_after_the_last_layer",
     "shrunk_inside_the_model",
     "digits_lost_on_a_large_canvas",
     "the_noise_as_target",

@@ -199,3 +199,119 @@ class Masked(nn.Module):
 
     def forward(self, z):
         return z * self.mask
+
+
+def test_scores_of_classes_are_no_wrong_images():
+    maker = torch.Generator().manual_seed(0)
+    causes = torch.randn(192, 3, generator=maker)
+    letters = (causes @ torch.randn(3, 40, generator=maker)).reshape(192, 8, 5)
+    x = F.one_hot(letters.argmax(2), 5).float()
+
+    def loss(scores, x):
+        return F.cross_entropy(scores.flatten(0, 1), x.argmax(2).flatten())
+
+    plain = Dense(40, last=nn.Identity)
+    assert "loss.domain" not in faults(plain, x, loss=loss)
+    assert "loss.domain" in faults(Dense(40, last=nn.Softmax), x, loss=loss)
+
+
+class Twice(Dense):
+    """Return a half-sized picture as well, drawn from the same code."""
+
+    def __init__(self):
+        super().__init__(256)
+        self.small = nn.Linear(8, 64)
+
+    def forward(self, x):
+        z = self.encoder(x)
+        return self.decoder(z).reshape(x.shape), self.small(z).reshape(-1, 1, 8, 8)
+
+
+def test_the_error_of_a_second_picture_is_no_penalty_on_the_code():
+    def loss(output, x):
+        x_hat, small = output
+        return F.mse_loss(x_hat, x) + F.mse_loss(small, F.avg_pool2d(x, 2))
+
+    assert not [c for c in faults(Twice(), loss=loss) if c.startswith("sparse")]
+
+
+@pytest.mark.parametrize("clears", [True, False])
+def test_gradients_are_cleared_in_a_descent_by_hand(clears):
+    model = Dense(256)
+
+    def step(model, batch):
+        loss = F.mse_loss(model(batch), batch)
+        loss.backward()
+        with torch.no_grad():
+            for p in model.parameters():
+                p -= 0.5 * p.grad
+                if clears:
+                    p.grad = None
+        return loss.item()
+
+    found = faults(model, seconds=4, step=step)
+    assert ("wiring.zero-grad" in found) != clears
+
+
+def test_a_network_that_takes_any_size_is_judged_on_larger_pictures():
+    large = pictures(64, side=24)
+    assert "data.shift" not in faults(conv(), eval_batches=[large])
+    assert "data.shift" in faults(Dense(256), eval_batches=[large])
+
+
+def test_a_denoiser_may_hand_on_what_it_is_given():
+    torch.manual_seed(0)
+    sharper = nn.Conv2d(1, 1, 3, padding=1)
+    blurred = F.avg_pool2d(F.pad(X, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    with torch.no_grad():
+        sharper.weight.zero_()[0, 0, 1, 1] = 1.0
+        sharper.bias.zero_()
+    pairs = list(zip(batches(blurred), batches(X), strict=True))
+    assert "code.identity" not in faults(sharper, pairs, seconds=4)
+    assert "code.identity" in faults(sharper, seconds=4)
+
+
+class Late(Dense):
+    def forward(self, x):
+        x_hat = super().forward(x)
+        return x_hat if self.training else torch.sigmoid(4 * x_hat)
+
+
+def test_what_evaluation_adds_is_told_before_the_training():
+    model = Late(256, last=nn.Identity)
+    assert "wiring.mode" in faults(model, seconds=20, optimizer=adam(model))
+
+
+def test_a_loss_that_asks_for_the_path_to_the_input_is_not_called_wrong():
+    def loss(x_hat, x):
+        (slope,) = torch.autograd.grad(x_hat.sum(), SEEN, create_graph=True)
+        return F.mse_loss(x_hat, x) + 1e-4 * slope.square().mean()
+
+    class Kept(Dense):
+        def forward(self, x):
+            global SEEN
+            SEEN = x = x.clone().requires_grad_()
+            return super().forward(x)
+
+    assert "loss.domain" not in faults(Kept(256), loss=loss)
+
+
+SEEN = None
+
+
+class Recurrent(nn.Module):
+    def __init__(self, last):
+        super().__init__()
+        self.encoder = nn.LSTM(16, 6, batch_first=True)
+        self.decoder = nn.LSTM(6, 16, batch_first=True)
+        self.last = last
+
+    def forward(self, x):
+        return self.last(self.decoder(self.encoder(x)[0])[0])
+
+
+@pytest.mark.parametrize("last", [nn.Identity(), nn.Linear(16, 16)])
+def test_a_hidden_state_cannot_leave_its_range(last):
+    x = torch.randn(192, 8, 16).cumsum(1)
+    bound = isinstance(last, nn.Identity)
+    assert ("output.range" in faults(Recurrent(last), x)) == bound
