@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib import penalties
+from ae_lib.experiments import variants
 from tests.written import written
 
 PENALTIES = {"l1", "kl_sparsity", "contractive_sigmoid", "contractive"}
@@ -71,3 +72,28 @@ def test_the_jacobian_of_the_whole_map_is_autograds(network, tied):
     exact = penalties.jacobian_norm(lambda x: net(x)[0].flatten(1), x).mean() / D
     ours = network["whole"](net, x, net.encode(x))
     torch.testing.assert_close(ours, exact)
+
+
+@pytest.mark.parametrize("options", [{}, {"tied": True}, {"unit": True, "units": 9}])
+def test_the_recorded_network_is_that_of_the_page(network, options):
+    x, answers = torch.rand(3, 1, 28, 28), []
+    for make in (network["Net"], variants.Net):
+        torch.manual_seed(2)
+        net = make(torch.relu, **{"units": K, **options})
+        with torch.no_grad():
+            net.down.bias.add_(0.3)
+        answers.append((*net(x), net.columns()))
+    for ours, theirs in zip(*answers, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_the_recorded_share_of_few_units_is_that_of_the_page(network, n):
+    torch.manual_seed(3)
+    x, x_test = torch.rand(2, 20, 1, 28, 28)
+    net = network["Net"](torch.sigmoid)
+    spread = (x_test - x.mean(0)).square().mean()
+    page = written("18", {"kept"}, torch=torch, x=x, x_test=x_test, spread=spread)
+    ours = page["kept"](net, n)
+    assert ours == pytest.approx(variants.kept(net, x, x_test, n), abs=1e-5)
+    assert ours != pytest.approx(page["kept"](net, n + 1), abs=1e-5)

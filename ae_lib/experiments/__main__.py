@@ -19,6 +19,7 @@ from ae_lib.experiments.networks import (
 )
 from ae_lib.experiments.posted_program import posted_program
 from ae_lib.experiments.repairs import repairs_cifar10_200
+from ae_lib.experiments.variants import variants_mnist
 
 EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
     function.__name__: function
@@ -30,6 +31,7 @@ EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
         posted_program,
         features_cifar10_64,
         denoisers_cifar10,
+        variants_mnist,
     )
 }
 
