@@ -27,6 +27,8 @@ def check_1(k_sparse: Callable[[Tensor, int], Tensor]) -> str:
             "large negative numbers are not among the largest: leave the sign": (
                 z * _mask(z.abs(), k)
             ),
+            "a negative number is kept where it is among the k largest; do not cut at "
+            "zero": _kept(z, k).relu(),
             "you return which numbers are kept; return the numbers": _mask(
                 z, k
             ).double(),

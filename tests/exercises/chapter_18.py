@@ -51,6 +51,7 @@ WRONG = {
         (lambda z, k: along(z, k, dim=0), "among the images of the batch"),
         (lambda z, k: -along(-z, k), "those are the smallest"),
         (lambda z, k: along(z, k, by=torch.abs), "leave the sign"),
+        (lambda z, k: along(z, k).relu(), "do not cut at zero"),
         (only_marked, "return the numbers"),
         (lambda z, k: along(z, k + 1) if k < 9 else z, "keeps 4 to 4 numbers"),
         (shrunk, "keeps 2 to 2 numbers"),
