@@ -1,9 +1,9 @@
 """Terms that ask more of a code than a good reconstruction: sparse, or contractive.
 
 Each is a number to add to the error, times a weight: 0 or more, the mean over images.
-All but the divergence, which looks at a sigmoid code, depend on the size of the code,
-and a decoder may undo any size: columns of length 1 are the cure. Chapter 18 derives
-them.
+All can be had cheaply by a code that is small, or varies little (the divergence looks
+at means alone), for a decoder may undo any size: columns of length 1 are the cure.
+Chapter 18 derives them.
 """
 
 from __future__ import annotations
