@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib.blocks import Block, fold, unfold
+from ae_lib.data import load
+from ae_lib.experiments import masked
 from tests.written import written
 
 DEFINED = [
@@ -207,3 +209,38 @@ def test_the_masked_network_never_sees_what_is_hidden(page):
     torch.testing.assert_close(guess, other)
     assert (guess - third).abs().max() > 1e-3
     assert x_hat.shape == x.shape and mask.float().mean() == 0.75
+
+
+def test_the_record_is_of_the_network_on_the_page(page):
+    x, stay = images(4), page["draw"](4, 0.75)
+    nets, guesses = [], []
+    for build in (page["Masked"], masked.Masked):
+        torch.manual_seed(0)
+        net = build(torch.full((3, 32, 32), 0.5))
+        nn.init.normal_(net.last.weight, std=0.1)
+        torch.manual_seed(1)
+        nets.append(net.eval())
+        guesses.append(net(x))
+    page_, record = (net.state_dict() for net in nets)
+    assert list(page_) == list(record)
+    for key, value in page_.items():
+        assert torch.equal(value, record[key])
+    for ours, theirs in zip(*guesses, strict=True):
+        assert torch.equal(ours, theirs)
+    losses = [page["hidden_only"](guesses[0], x), masked.hidden_only(guesses[0], x)]
+    assert torch.equal(*losses)
+    every = torch.arange(64).expand(4, 64)
+    assert torch.equal(nets[1].pooled(x), nets[0].encode(x, every).mean(1))
+    assert torch.equal(stay, masked.draw(4, 0.75))
+    assert page["error"](0 * x, x, stay) == masked.error(0 * x, x, stay)
+
+
+def test_the_record_is_beside_the_formula_on_the_page(page):
+    learn, x = load("cifar10", limit=120), images(60)
+    formula = masked.BestLinear(learn)
+    names = page["linear"].__globals__
+    mean = learn.unit().mean(0)
+    off = (learn.unit() - mean).flatten(1)
+    names |= {"mean_image": mean, "covariance": (off.T @ off / 120).double()}
+    stay = page["draw"](60, 0.75)
+    assert torch.equal(formula(x, stay, 0.01), page["linear"](x, stay, 0.01))

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from ae_lib.experiments.denoisers import denoisers_cifar10
 from ae_lib.experiments.features import features_cifar10_64
+from ae_lib.experiments.masked import masked_cifar10
 from ae_lib.experiments.networks import (
     default_cifar10_200,
     longer_cifar10_200,
@@ -30,6 +31,7 @@ EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
         posted_program,
         features_cifar10_64,
         denoisers_cifar10,
+        masked_cifar10,
     )
 }
 
