@@ -165,6 +165,10 @@ def _mistakes(train: Tensor, test: Tensor, k: int, where: str) -> dict[str, Tens
         ),
         "the left word is not used": _bits(alone, seen),
         "bits are positive: the logarithm of a share is not": -_bits(given_left, seen),
+        "you add up the bits of all words; return their mean": seen.sum().item()
+        * _bits(given_left, seen),
+        "the first word of a row has no left neighbour; take the mean over the others "
+        "only": seen.sum().item() / test.numel() * _bits(given_left, seen),
         "1 is added to each count, not 0.1": _bits(
             (count + 0.9) / (count + 0.9).sum(1, keepdim=True), seen
         ),

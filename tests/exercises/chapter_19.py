@@ -136,6 +136,8 @@ WRONG = {
         (wrong(turn=True), "you look up"),
         (wrong(wrap=True), "the end of the row above"),
         (wrong(extra=1.0), "not 0.1"),
+        (lambda a, b, k: table(a, b, k) * b[:, :, 1:].numel(), "you add up"),
+        (lambda a, b, k: table(a, b, k) * (1 - 1 / b.shape[2]), "over the others"),
         (unigram, "not used"),
         (lambda a, b, k: -table(a, b, k), "bits are positive"),
         (lambda a, b, k: 1 + table(a, b, k), "not the mean"),
