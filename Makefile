@@ -16,6 +16,8 @@ READY_FOR_COLAB := $(COLAB)/.ready
 # news nor updates, and the list of extensions is not fetched. tests/test_browser.py
 # starts it with these flags too.
 LAB_FLAGS := --LabApp.app_settings_dir=chapters/.jupyterlab --LabApp.extension_manager=readonly
+# In a container one is often root, and JupyterLab refuses to start for root unasked.
+AS_ROOT = $(if $(filter 0,$(shell id -u 2>/dev/null)),--allow-root)
 
 # Tests never use the network, and progress bars stay out of the logs.
 TEST_ENV := AE_OFFLINE=1 TQDM_DISABLE=1
@@ -27,7 +29,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 lab: $(READY) ## open the chapters in JupyterLab
-	$(VENV)/bin/jupyter lab $(LAB_FLAGS) chapters
+	$(VENV)/bin/jupyter lab $(LAB_FLAGS) $(AS_ROOT) chapters
 
 test: test-library test-notebooks ## test the library, then run every notebook
 

@@ -262,6 +262,17 @@ def test_readme_states_the_recorded_error_of_the_default_network(root):
 # --------------------------------------------------------------------- the Makefile
 
 
+def test_make_lab_starts_for_root_as_in_a_container(root):
+    make, who = shutil.which("make"), getattr(os, "geteuid", None)
+    if not make or not who:
+        pytest.skip("no make, or no root")
+    lines = subprocess.run(
+        [make, "-n", "lab"], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    (line,) = [line for line in lines if "jupyter lab" in line]
+    assert ("--allow-root" in line) == (who() == 0)
+
+
 def test_make_lists_its_targets(root):
     make = shutil.which("make")
     text = (root / "Makefile").read_text(encoding="utf-8")
