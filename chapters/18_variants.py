@@ -17,7 +17,7 @@
 # - choose the strength of a term without looking at the test, and judge every
 #   variant against PCA, raw pixels and random weights.
 #
-# **Cost:** about 130 s on 2 CPU cores.
+# **Cost:** about 110 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.

@@ -15,7 +15,7 @@
 # - tell whether your network is worth more than PCA on your pictures;
 # - save it, export it, and show that the exported file gives the same answers.
 #
-# **Cost:** about 100 s on 2 CPU cores.
+# **Cost:** about 80 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
