@@ -636,11 +636,10 @@ claim("the blend has less contrast still", contrast / blended, ">", 1.05)
 # %% [markdown]
 # The midpoint lies off the blend by about a tenth of the distance (not the
 # squared distance: of that it is a hundredth), and has some 20 to 25 % more
-# contrast than the blend, or 8 % with the full budget, which trains on all
-# images. Smooth interpolation is no sign of understanding. The squared error
-# asks the decoder to be right *at* the codes of images, and says nothing about
-# the space between. Other losses, such as a variational one, put something
-# there.
+# contrast than the blend (less with the full budget). Smooth interpolation is
+# no sign of understanding. The squared error asks the decoder to be right *at*
+# the codes of images, and says nothing about the space between. Other losses,
+# such as a variational one, put something there.
 #
 # ### Sums of codes
 #

@@ -5,6 +5,7 @@ import math
 import torch
 
 from . import rows, series
+from .linear import likeness
 from .sample import main_tensor
 
 
@@ -146,13 +147,8 @@ def _closer(fold, images, case):
     goal = folded(case.t[:256])
     if goal is None or goal.numel() != images.numel():
         return False
-    goal = (goal - goal.mean(0)).flatten().double()
-
-    def likeness(values):
-        values = (values - values.mean(0)).flatten().double()
-        return (values @ goal / (values.norm() * goal.norm() + 1e-20)).item()
-
-    return likeness(fold(images.contiguous())) > likeness(images)
+    now = likeness(images, goal)
+    return likeness(fold(images.contiguous()), goal) > now
 
 
 def rough(pair):

@@ -55,3 +55,10 @@ def pca_r2(t, k):
     rest, rebuilt = pair
     base = (rest - rest.mean(0)).square().mean().item()
     return 1 - (rest - rebuilt).square().mean().item() / base if base > 1e-12 else None
+
+
+def likeness(x, t):
+    """Return the correlation of two tensors of samples, each less its mean sample."""
+    x = (x - x.mean(0)).flatten().double()
+    t = (t - t.mean(0)).flatten().double()
+    return (x @ t / (x.norm() * t.norm() + 1e-20)).item()

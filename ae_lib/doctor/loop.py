@@ -116,6 +116,7 @@ def _zero_grad(case, seen):
     grows = len(late) >= 3 and all(
         r["total"] > r["fresh"] + 1e-6 and r["total"] > 0.999 for r in late
     )
+    held = bool(case.program.optimizers)
     if stale or (grows and len(exact) >= 0.8 * len(rows[1:]) and exact):
         worst = min(late or rows[1:], key=lambda r: r["fresh"])
         case.find(
@@ -125,13 +126,14 @@ def _zero_grad(case, seen):
                 "statistic": "cosine of the gradient used and that of this step",
                 "value": worst["fresh"],
                 "threshold": case.limits["grad.stale"],
-                "where": "optimizer.step()",
+                "where": "optimizer.step()" if held else "the step's own update",
                 "cosine with the sum of all gradients so far": worst["total"],
             },
             "Not gradient accumulation: gradients that were already applied are "
             "applied "
             "again.",
-            "optimizer.zero_grad()  # before loss.backward(), in every step",
+            f"{'optimizer' if held else 'model'}.zero_grad()"
+            "  # before loss.backward(), in every step",
             "The gradient used equals the gradient of the current loss.",
         )
         return

@@ -4,7 +4,7 @@ import torch
 
 from . import trace
 from .case import join
-from .linear import components, linear_r2
+from .linear import components, likeness, linear_r2
 from .sample import main_tensor
 
 
@@ -58,20 +58,14 @@ def share_of_few(values, k=8):
     return ((rest @ basis).square().sum() / rest.square().sum().clamp(min=1e-20)).item()
 
 
-def _in_place(entry, source):
-    """Tell whether values still stand where they stood, but for scale and offset."""
-    a, b = entry.flatten().double(), source.flatten().double()
-    a, b = a - a.mean(), b - b.mean()
-    return ((a @ b).abs() > 0.98 * a.norm() * b.norm()).item()
-
-
 def inside(case):
     """Judge noise that the model itself puts on its input, as nn.Dropout does."""
     ops = [o for o in case.ops if o.weighted and o.entry is not None]
     same = main_tensor(case.source)
     if not ops or same.numel() != ops[0].entry.numel():
         return
-    if not _in_place(ops[0].entry.detach().float().cpu(), same.float().cpu()):
+    entry = ops[0].entry.detach().float().cpu().reshape(same.shape)
+    if abs(likeness(entry, same.float().cpu())) < 0.98:
         return  # the model folds its input first
     batch = join(case.sample.raw, 512)
     with case.program.trial(True), torch.no_grad():

@@ -4,7 +4,7 @@ import torch
 
 from . import noise
 from .corruptions import both_sides, is_noise, roughness, unused, white, wrong_target
-from .linear import linear_r2
+from .linear import likeness, linear_r2
 from .order import REPEATED
 from .sample import main_tensor
 
@@ -107,13 +107,6 @@ def own_against_others(x, t):
     own = table.diagonal().sum()
     others = torch.stack([table.roll(s, 1).diagonal().sum() for s in range(1, n)])
     return ((own - others.mean()) / (others.std() + 1e-12)).item()
-
-
-def likeness(x, t):
-    """Return the correlation of inputs with their targets, less the mean images."""
-    x = (x - x.mean(0)).flatten().double()
-    t = (t - t.mean(0)).flatten().double()
-    return (x @ t / (x.norm() * t.norm() + 1e-20)).item()
 
 
 def _related(case, x, t):

@@ -170,8 +170,10 @@ def blurry(case):
         "fit.blurry",
         "warning" if unable or mostly else "info",
         {
-            "statistic": "share of the finest detail that survives",
-            "value": share,
+            "statistic": "share of the finest detail that survives"
+            if share <= limits["blur.detail"]
+            else "R² of the finest detail",
+            "value": min(share, agrees) if share > limits["blur.detail"] else share,
             "threshold": limits["blur.detail"],
             "where": "output",
             "share of the error": missing / total,
