@@ -22,8 +22,10 @@ def programs(part: str = "all") -> list[Program]:
     """List the programs of a part: "tuning", "heldback" or "all"."""
     if part not in (*PARTS, "all"):
         raise ValueError(f"part must be one of {(*PARTS, 'all')}, got {part!r}")
-    wanted = PARTS if part == "all" else (part,)
-    names = sorted(entry.name for entry in files(__name__).iterdir())
-    stems = [name.removesuffix(".py") for name in names if name.endswith(".py")]
-    chosen = [s for p in wanted for s in stems if s.startswith(f"{p}_")]
-    return collect(__name__, chosen)
+    found = []
+    for folder in PARTS if part == "all" else (part,):
+        entries = (files(__name__) / folder).iterdir()
+        names = sorted(entry.name for entry in entries)
+        stems = [name.removesuffix(".py") for name in names if name[0] != "_"]
+        found += collect(f"{__name__}.{folder}", stems)
+    return found

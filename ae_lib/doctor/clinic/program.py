@@ -10,7 +10,7 @@ import torch
 from ae_lib.doctor.clinic import measures
 
 PRIVATE = ("judge", "view")  # for the measures; doctor.examine does not take them
-PARTS = ("tuning", "heldback")
+PARTS = ("tuning", "heldback")  # folders
 CODES = tuple(
     f"{family}.{fault}"
     for family, faults in {
@@ -134,7 +134,7 @@ def healthy(
 
 
 def _program(write, code, accepts, steps, measure, bar) -> Program:
-    part = write.__module__.rsplit(".", 1)[-1].split("_")[0]
+    part = write.__module__.split(".")[-2]  # the folder
     return Program(write.__name__, code, part, write, accepts, steps, measure, bar)
 
 

@@ -1,0 +1,1 @@
+"""Programs that no rule may be tuned to: for measuring only."""

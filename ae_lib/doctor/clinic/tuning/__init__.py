@@ -1,0 +1,1 @@
+"""Programs that the rules were tuned on."""
