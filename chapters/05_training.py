@@ -537,7 +537,7 @@ recipes = {
 # %%
 runs = {name: [] for name in recipes}
 for name, recipe in recipes.items():
-    for seed in range(pick(quick=3, full=10)):
+    for seed in range(pick(quick=3, full=5)):
         options = common | recipe | {"seed": seed}
         runs[name].append(fit(new_model(seed), few, **options))
 final = {name: [h.val_loss[-1] for h in hs] for name, hs in runs.items()}

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from ae_lib.experiments.denoisers import denoisers_cifar10
 from ae_lib.experiments.features import features_cifar10_64
 from ae_lib.experiments.few_pictures import few_pictures
+from ae_lib.experiments.masked import masked_cifar10
 from ae_lib.experiments.networks import (
     default_cifar10_200,
     longer_cifar10_200,
@@ -20,6 +21,7 @@ from ae_lib.experiments.networks import (
 )
 from ae_lib.experiments.posted_program import posted_program
 from ae_lib.experiments.repairs import repairs_cifar10_200
+from ae_lib.experiments.variants import variants_mnist
 
 EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
     function.__name__: function
@@ -31,6 +33,8 @@ EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
         posted_program,
         features_cifar10_64,
         denoisers_cifar10,
+        variants_mnist,
+        masked_cifar10,
         few_pictures,
     )
 }
