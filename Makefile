@@ -51,10 +51,11 @@ test-browser: $(READY) ## drive every chapter in JupyterLab, in a browser
 	AE_BROWSER_ALL=1 $(TEST_ENV) $(HALF) $(RUN) -m pytest -n 2 --dist worksteal \
 		--durations=0 --durations-min=5 tests/test_browser.py -k chapter_in_the_browser
 
-# The set-up cell and all imports of the chapters, the widgets, and what is quick. Old
-# packages warn of their newer helpers; what is ours must not warn in the first one.
+# The set-up cell and all imports of the chapters, the widgets (in a browser, too, where
+# there is one), and what is quick. Old packages warn of their newer helpers; what is ours
+# must not warn in the first environment.
 COLAB_TESTS = $(addprefix tests/test_, set_up.py explore.py panels.py windows.py properties.py \
-	models.py shapes.py metrics.py data.py fetch.py checkpoints.py train.py faults.py)
+	models.py shapes.py metrics.py data.py fetch.py checkpoints.py train.py faults.py classic.py)
 
 test-colab: $(READY_FOR_COLAB) ## test with Colab's versions, the oldest ones supported
 	$(TEST_ENV) $(subst $(VENV)/,$(COLAB)/,$(HALF)) $(COLAB)/bin/python -m pytest \
@@ -105,7 +106,7 @@ $(READY): pyproject.toml constraints.txt
 $(READY_FOR_COLAB): pyproject.toml constraints-colab.txt
 	@$(COLAB)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(COLAB)
 	@echo "Installing the oldest versions into $(COLAB): some minutes, by connection."
-	$(COLAB)/bin/python -m pip install --disable-pip-version-check -q -c constraints-colab.txt -e '.[course,test]'
+	$(COLAB)/bin/python -m pip install --disable-pip-version-check -q -c constraints-colab.txt -e '.[course,test]' nbclassic
 	@touch $(READY_FOR_COLAB)
 
 $(READY_FOR_BOOK): $(READY)
