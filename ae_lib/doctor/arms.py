@@ -1,6 +1,7 @@
 """Fit 16 images in arms that differ in one factor; the arm that works names it."""
 
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -98,16 +99,42 @@ def _step(case, optimizer, recon_only):
 
 
 def run(
-    case, name, *, factor=1.0, adam=False, recon=False, fresh=False, without="", times=1
+    case,
+    name,
+    *,
+    factor=1.0,
+    adam=False,
+    recon=False,
+    fresh=False,
+    without="",
+    times=1,
+    instead=(),
 ):
     """Run one arm within its share of the time, once, and return an `Arm`.
 
-    `without` names what the arm leaves out: "dropout", "decay" or "freezing".
+    `without` names what the arm leaves out: "dropout", "decay" or "freezing";
+    `instead` the paths of modules that nn.ReLU stands in for.
     """
     key = (name, factor, adam, recon, fresh, without, times)
-    if key not in case.kept:
-        case.kept[key] = _run(case, *key)
-    return case.kept[key]
+    if (key, instead) not in case.kept:
+        with _relus(case.program.model, instead):
+            case.kept[key, instead] = _run(case, *key)
+    return case.kept[key, instead]
+
+
+@contextmanager
+def _relus(model, paths):
+    """Let nn.ReLU stand in for some modules, and put them back."""
+    parents = {path: model.get_submodule(path.rpartition(".")[0]) for path in paths}
+    names = {path: path.rpartition(".")[2] for path in paths}
+    kept = {path: model.get_submodule(path) for path in paths}
+    try:
+        for path in paths:
+            setattr(parents[path], names[path], nn.ReLU())
+        yield
+    finally:
+        for path in paths:
+            setattr(parents[path], names[path], kept[path])
 
 
 def _run(case, name, factor, adam, recon, fresh, without, times):

@@ -61,6 +61,8 @@ def confirm(case):
     case.measured["best arm"] = best
     if best < works:
         return
+    user = tried["user"].r2 if weak else 1.0
+    slow = user < 0.5 and _hurries(case) > user + 0.4
     for at, finding in enumerate(case.findings):
         dead = finding.code == "signal.dead-units" and not case.trained
         if finding.evidence.get("of the code") and finding.evidence["value"] >= 0.8:
@@ -70,8 +72,27 @@ def confirm(case):
         dead = dead or (finding.code == "signal.init-scale" and large)
         if common and finding.evidence["value"] < 0.02 * finding.evidence["threshold"]:
             common = best > 0.5 + works  # all but constant: more than a slow start
-        if common or dead:
+        if common and slow:
+            case.findings[at] = _slow(case, finding)
+        elif common or dead:
             case.findings[at] = replace(finding, severity="info")
+
+
+def _hurries(case):
+    """Return the R² on 16 images with nn.ReLU in the place of squashing modules."""
+    swaps = [lines.place(case, op) for op in _dull(case)]
+    if not swaps or not all(path for path, _ in swaps) or case.program.clock.left < 3:
+        return float("-inf")
+    return arms.run(case, "ReLU", instead=tuple(path for path, _ in swaps)).r2
+
+
+def _slow(case, finding):
+    """Return the finding of a weak signal as what it is: a start that costs steps."""
+    evidence = {
+        "R² on 16 images, as it is": case.arms["user"].r2,
+        "R² with nn.ReLU in as many steps": _hurries(case),
+    }
+    return replace(finding, severity="warning", evidence=finding.evidence | evidence)
 
 
 def saturated(case, ops):
@@ -228,11 +249,15 @@ def _livelier(case, words):
 
     In the decoder too, but not at the output, where a sigmoid has its place.
     """
+    line = lines.activations(case, _dull(case), "nn.ReLU()")
+    return f"{line}  # {words}" if line else words
+
+
+def _dull(case):
+    """List the squashing activations before the last layer with weights."""
     last = max((o.index for o in case.ops if o.weighted), default=-1)
     dull = (*trace.SQUASH, "softplus", "logsigmoid")
-    hidden = [o for o in case.ops if o.kind in dull and o.index < last]
-    line = lines.activations(case, hidden, "nn.ReLU()")
-    return f"{line}  # {words}" if line else words
+    return [o for o in case.ops if o.kind in dull and o.index < last]
 
 
 def _starts_well(case, op):

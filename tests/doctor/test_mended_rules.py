@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib import doctor
+from ae_lib.doctor.clinic.material import digits, loader
 from tests.doctor.programs import Dense, adam, batches, fit, pictures
 
 X = pictures(192, side=16)
@@ -315,3 +316,27 @@ def test_a_hidden_state_cannot_leave_its_range(last):
     x = torch.randn(192, 8, 16).cumsum(1)
     bound = isinstance(last, nn.Identity)
     assert ("output.range" in faults(Recurrent(last), x)) == bound
+
+
+def stack(act):
+    """784 -> 256 -> 32 -> 256 -> 784 numbers, with Adam at its usual rate."""
+    torch.manual_seed(0)
+    x, _ = digits(512, size=28)
+    widths = (784, 256, 32, 256)
+    layers = [nn.Flatten()]
+    for a, b in zip(widths[:-1], widths[1:], strict=True):
+        layers += [nn.Linear(a, b), act()]
+    layers += [nn.Linear(256, 784), nn.Sigmoid(), nn.Unflatten(1, (1, 28, 28))]
+    model = nn.Sequential(*layers)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    return {"model": model, "batches": loader(x), "optimizer": optimizer}
+
+
+def test_sigmoids_that_would_learn_sooner_as_relus_are_a_slow_start():
+    report = doctor.examine(**stack(nn.Sigmoid))
+    assert report.faults == ["signal.common-mode"]
+    evidence = report.findings[0].evidence
+    later, sooner = (v for k, v in evidence.items() if k.startswith("R²"))
+    assert sooner > later + 0.3
+    assert report.findings[0].severity == "warning"
+    assert doctor.examine(**stack(nn.ReLU)).ok
