@@ -4,7 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.parts import adam, conv, dense
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_material import (
     case,
     flows,
     machine,
@@ -12,10 +15,7 @@ from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
     peaks,
     phantoms,
 )
-from ae_lib.doctor.clinic.heldback.fourth_healthy_models import Series, Upsampling
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.parts import adam, conv, dense
-from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_models import Series, Upsampling
 
 
 class Rescaled(nn.Module):

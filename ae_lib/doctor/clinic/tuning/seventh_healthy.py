@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
+from ae_lib.doctor.clinic.material import loader, standardise
+from ae_lib.doctor.clinic.parts import adam, dense
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_material import (
     beats,
     case,
     customers,
@@ -21,15 +24,12 @@ from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
     voices,
     words,
 )
-from ae_lib.doctor.clinic.heldback.fourth_healthy_models import (
+from ae_lib.doctor.clinic.tuning.seventh_healthy_models import (
     Recurrent,
     Series,
     Upsampling,
     next_net,
 )
-from ae_lib.doctor.clinic.material import loader, standardise
-from ae_lib.doctor.clinic.parts import adam, dense
-from ae_lib.doctor.clinic.program import healthy
 
 
 # Asked: spectrograms are not images, may I treat them as one channel in [-1, 1]?

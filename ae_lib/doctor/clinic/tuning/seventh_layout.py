@@ -1,4 +1,4 @@
-"""Scrambled, shifted and drowned data, from a fourth round of public questions.
+"""Scrambled, shifted and drowned data, from a seventh round of public questions.
 
 Each program is written anew after the gist of its question, on small data of our own.
 """
@@ -6,17 +6,17 @@ Each program is written anew after the gist of its question, on small data of ou
 import torch
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
     Cae,
     Fc,
     Recurrent,
     beats,
     cohort,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: SVHN from a .mat file has shape (32, 32, 3, N); reshape(N, 3, 32, 32) is noise.

@@ -1,4 +1,4 @@
-"""Gaussian, sparse and contractive codes gone wrong, from a fourth round of questions.
+"""Gaussian, sparse and contractive codes gone wrong, from a seventh round of questions.
 
 Each program is written anew after the gist of its question, on small data of our own.
 """
@@ -7,7 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import quiet_units, train, true_penalty
+from ae_lib.doctor.clinic.parts import adam
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
     Fc,
     Vae,
     beats,
@@ -17,10 +21,6 @@ from ae_lib.doctor.clinic.heldback.fourth_material import (
     lines,
     squared,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import quiet_units, train, true_penalty
-from ae_lib.doctor.clinic.parts import adam
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: https://github.com/AntixK/PyTorch-VAE/issues/56 (kld_weight set to 1)

@@ -1,18 +1,18 @@
-"""Networks that change with the mode or pass by the code, from a fourth round."""
+"""Networks that change with the mode or pass by the code, from a seventh round."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
-    Cae,
-    Fc,
-    ResUnit,
-)
 from ae_lib.doctor.clinic.material import digits, loader, scenes
 from ae_lib.doctor.clinic.measures import code_matters, train
 from ae_lib.doctor.clinic.parts import adam
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
+    Cae,
+    Fc,
+    ResUnit,
+)
 
 
 class NoisyInput(Fc):

@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
+from ae_lib.doctor.clinic.material import digits, loader, table
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, dense
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_material import (
     beats,
     case,
     flows,
     phantoms,
 )
-from ae_lib.doctor.clinic.heldback.fourth_healthy_models import Series, Upsampling
-from ae_lib.doctor.clinic.material import digits, loader, table
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, dense
-from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_models import Series, Upsampling
 
 
 # Asked: a batch of 64 does not fit, so the step cuts it into four.

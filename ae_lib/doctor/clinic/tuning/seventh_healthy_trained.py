@@ -6,11 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.fourth_healthy_codes import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.measures import pair as split
+from ae_lib.doctor.clinic.measures import train, x_hat
+from ae_lib.doctor.clinic.parts import AE, adam, dense, dense_vae, kl, sgd, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_codes import (
     Coded,
     Deviation,
 )
-from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
+from ae_lib.doctor.clinic.tuning.seventh_healthy_material import (
     activations,
     beats,
     case,
@@ -21,13 +26,8 @@ from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
     phantoms,
     words,
 )
-from ae_lib.doctor.clinic.heldback.fourth_healthy_models import Series, UNet
-from ae_lib.doctor.clinic.heldback.fourth_healthy_sparse import Dictionary
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.measures import pair as split
-from ae_lib.doctor.clinic.measures import train, x_hat
-from ae_lib.doctor.clinic.parts import AE, adam, dense, dense_vae, kl, sgd, stack
-from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_models import Series, UNet
+from ae_lib.doctor.clinic.tuning.seventh_healthy_sparse import Dictionary
 
 
 def mse(out, target: Tensor) -> Tensor:

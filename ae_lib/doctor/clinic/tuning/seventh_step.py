@@ -1,11 +1,15 @@
-"""Steps that are too large, too small or not finite, from a fourth round."""
+"""Steps that are too large, too small or not finite, from a seventh round."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
     Cae,
     Fc,
     Recurrent,
@@ -15,10 +19,6 @@ from ae_lib.doctor.clinic.heldback.fourth_material import (
     lamps,
     squared,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: the learning rate finder says 0.2 for Adam; a grey picture from then on.

@@ -1,4 +1,4 @@
-"""Mistakes in the data, rebuilt from a fourth round of public questions.
+"""Mistakes in the data, rebuilt from a seventh round of public questions.
 
 Each program is written anew after the gist of its question, on small data of our own.
 """
@@ -8,7 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import ConcatDataset, DataLoader
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.measures import outputs
+from ae_lib.doctor.clinic.parts import adam
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
     Cae,
     Fc,
     ResNet,
@@ -19,10 +23,6 @@ from ae_lib.doctor.clinic.heldback.fourth_material import (
     lamps,
     lines,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.measures import outputs
-from ae_lib.doctor.clinic.parts import adam
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: depth maps from a stereo camera; the loss is inf from the first batch on.

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.parts import adam, dense
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_material import (
     beats,
     case,
     customers,
@@ -12,15 +15,12 @@ from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
     phantoms,
     voices,
 )
-from ae_lib.doctor.clinic.heldback.fourth_healthy_models import (
+from ae_lib.doctor.clinic.tuning.seventh_healthy_models import (
     DnCnn,
     Series,
     UNet,
     Upsampling,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.parts import adam, dense
-from ae_lib.doctor.clinic.program import healthy
 
 
 # Asked: skips carry the noisy picture to the end; is a U-Net not cheating here?

@@ -6,16 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
+from ae_lib.doctor.clinic.material import loader, patches
+from ae_lib.doctor.clinic.parts import adam, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_material import (
     activations,
     case,
     customers,
     peaks,
 )
-from ae_lib.doctor.clinic.heldback.fourth_healthy_models import Quantised
-from ae_lib.doctor.clinic.material import loader, patches
-from ae_lib.doctor.clinic.parts import adam, stack
-from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_models import Quantised
 
 
 # Asked: the codebook is a buffer and in no optimizer; the commitment loss even rises.

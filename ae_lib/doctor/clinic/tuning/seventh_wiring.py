@@ -1,4 +1,4 @@
-"""Loops and modules that are wired wrongly, from a fourth round of public questions."""
+"""Loops and modules that are wired wrongly, from a seventh round of questions."""
 
 from itertools import chain
 
@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.parts import AE, adam
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
     Cae,
     Fc,
     ResNet,
@@ -15,9 +18,6 @@ from ae_lib.doctor.clinic.heldback.fourth_material import (
     cohort,
     lines,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.parts import AE, adam
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: https://github.com/zdebruine/MMVAE/issues/39 (optimizer has one half only)

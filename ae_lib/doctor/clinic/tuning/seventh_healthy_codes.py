@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, dense_vae, kl, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_material import (
     beats,
     case,
     flows,
     machine,
     organs,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, dense_vae, kl, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 # Asked: the label goes in as ten more channels, so input and output differ in shape.

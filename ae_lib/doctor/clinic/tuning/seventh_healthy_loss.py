@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.seventh_healthy_material import (
     case,
     doodles,
     ground,
@@ -13,16 +16,13 @@ from ae_lib.doctor.clinic.heldback.fourth_healthy_material import (
     ratings,
     tones,
 )
-from ae_lib.doctor.clinic.heldback.fourth_healthy_models import (
+from ae_lib.doctor.clinic.tuning.seventh_healthy_models import (
     Broadcast,
     Output,
     Series,
     Upsampling,
     next_net,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
-from ae_lib.doctor.clinic.program import healthy
 
 
 # Asked: dice alone is unstable; may I add it to the entropy of the logits?

@@ -1,10 +1,13 @@
-"""Losses and last layers that do not fit, from a fourth round of public questions."""
+"""Losses and last layers that do not fit, from a seventh round of questions."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.parts import adam
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
     Cae,
     ConvVae,
     Fc,
@@ -16,9 +19,6 @@ from ae_lib.doctor.clinic.heldback.fourth_material import (
     lines,
     squared,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.parts import adam
-from ae_lib.doctor.clinic.program import faulty
 
 
 class HiddenState(nn.Module):

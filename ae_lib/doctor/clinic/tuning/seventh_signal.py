@@ -1,10 +1,14 @@
-"""Signals that fade, saturate or die, from a fourth round of public questions."""
+"""Signals that fade, saturate or die, from a seventh round of questions."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import train, used_units
+from ae_lib.doctor.clinic.parts import AE, adam, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
     Cae,
     Fc,
     Wave,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.fourth_material import (
     cohort,
     lamps,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import train, used_units
-from ae_lib.doctor.clinic.parts import AE, adam, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 def _bce(output, target):

@@ -1,4 +1,4 @@
-"""Codes, decoders and trainings that disappoint, from a fourth round of questions.
+"""Codes, decoders and trainings that disappoint, from a seventh round of questions.
 
 What only a trained network shows is trained while it is built.
 """
@@ -7,14 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fourth_material import (
-    Cae,
-    Fc,
-    ResNet,
-    climate,
-    fit_log,
-    lamps,
-)
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
 from ae_lib.doctor.clinic.measures import (
     detail,
@@ -25,6 +17,14 @@ from ae_lib.doctor.clinic.measures import (
 )
 from ae_lib.doctor.clinic.parts import AE, adam
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.seventh_material import (
+    Cae,
+    Fc,
+    ResNet,
+    climate,
+    fit_log,
+    lamps,
+)
 
 
 # Asked: encoding_dim = 2 as in the tutorial; of my records only the trend comes out.
