@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ae_lib.doctor.clinic import measures
+from ae_lib.doctor.clinic.material import table
 
 
 @cache
@@ -23,6 +24,13 @@ def tumours(seed: int = 0) -> tuple[Tensor, Tensor]:
     rows, labels = _clinic_table()
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     return rows[order], labels[order]
+
+
+def assays(n: int = 512, seed: int = 0) -> Tensor:
+    """Return rows (n, 20) of three causes and a good deal of noise, standardised."""
+    x = table(n, seed, 20, rank=3)
+    x = x + 0.5 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
+    return (x - x.mean(0)) / x.std(0)
 
 
 def logbook(case: dict, epochs: int, held: Tensor) -> dict[str, list[float]]:
@@ -62,3 +70,12 @@ def accurate_probe(case: dict) -> float:
     z, y = measures.codes(case).flatten(1), torch.as_tensor(case["labels"])
     centres = torch.stack([z[::2][y[::2] == k].mean(0) for k in y.unique()])
     return (torch.cdist(z[1::2], centres).argmin(1) == y[1::2]).float().mean().item()
+
+
+@torch.no_grad()
+def finite_losses(case: dict) -> float:
+    """Return the share of batches whose loss is a finite number."""
+    model = case["model"].eval()
+    losses = torch.stack([case["loss"](model(x), x) for x in case["batches"]])
+    model.train()
+    return losses.isfinite().float().mean().item()

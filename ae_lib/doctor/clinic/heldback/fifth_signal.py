@@ -202,7 +202,7 @@ class RectifiedCode(nn.Module):
         return self.decoder(self.encode(x))
 
 
-# Asked: https://whosebug.com/question/6205875, hidden units of the code are zero for all inputs
+# Asked: https://whosebug.com/question/6205875 (gist)
 @faulty("signal.dead-units", steps=0, measure=alive, bar=0.95)
 def rectified_code_with_columns_of_zeros(seed, fixed):
     """End the encoder with a ReLU, and find columns of zeros in the trained code."""
