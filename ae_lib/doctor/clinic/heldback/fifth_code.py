@@ -183,7 +183,7 @@ class PhotoAutoencoder(nn.Module):
 
 # Asked: https://community.deeplearning.ai/t/tranposed-convolutions/83524 (gist)
 @faulty("decoder.checkerboard", steps=0, measure=measures.no_grid, bar=-0.3)
-def kernel_of_three_at_stride_two(seed, fixed):
+def odd_kernels_behind_even_strides(seed, fixed):
     """Upsample with transposed convolutions whose kernel the stride does not divide."""
     x = F.avg_pool2d(patches(448, seed, 18), 3, 1)
     model = PhotoAutoencoder(

@@ -54,7 +54,7 @@ class ImputingAutoencoder(nn.Module):
 
 
 # Asked: masking noise with p = 0.95, I meant to keep 95 % of the entries
-@faulty("noise.too-strong", accepts=("data.target",), steps=300, bar=0.6)
+@faulty("noise.too-strong", steps=300, bar=0.6)
 def share_to_keep_given_as_share_to_drop(seed, fixed):
     """Give F.dropout the share of entries that should stay."""
     x, _ = tumours(seed)
