@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib.doctor.clinic.heldback.fifth_healthy_material import cancer, fit, sensors
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
+from ae_lib.doctor.clinic.material import digits, loader, scenes, waves
 from ae_lib.doctor.clinic.parts import conv
 from ae_lib.doctor.clinic.program import healthy
 
@@ -259,8 +259,8 @@ def variational_model_under_autocast(seed):
 @healthy(steps=0, bar=0.5)
 def mixed_precision_with_the_scaler_off(seed):
     """Trained in bfloat16 with a disabled gradient scaler and clipped gradients."""
-    x = patches(512, seed, 16)
-    model = conv((3, 16, 16), k=96, width=10, last=None)
+    x, _ = digits(1200, seed, 16)
+    model = conv((1, 16, 16), k=40, width=10, last=None)
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 22)
     scaler = torch.amp.GradScaler("cpu", enabled=False)
@@ -279,9 +279,9 @@ def mixed_precision_with_the_scaler_off(seed):
 
     case = {
         "model": model,
-        "batches": loader(x[:448], batch_size=32, seed=seed),
+        "batches": loader(x[:1088], batch_size=64, seed=seed),
         "loss": F.l1_loss,
         "optimizer": optimizer,
         "step": step,
     }
-    return fit(case, 22, [x[448:]], schedule=schedule)
+    return fit(case, 22, [x[1088:]], schedule=schedule)

@@ -89,7 +89,7 @@ def pictures_rebuilt_from_classifier_features(seed):
 # Asked: https://github.com/junyanz/pytorch-CycleGAN-and-pix2pix/issues/1251
 @healthy(steps=220, bar=0.5)
 def encoder_frozen_decoder_started_afresh(seed):
-    """Trained an autoencoder, froze the encoder and now trains a fresh decoder on it."""
+    """Train a fresh decoder on the frozen encoder of a trained autoencoder."""
     x, _ = scenes(512, seed, 16)
     model = conv((3, 16, 16), k=48, width=12)
     batches = loader(x, batch_size=32, seed=seed)

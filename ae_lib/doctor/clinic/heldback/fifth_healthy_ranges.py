@@ -251,11 +251,12 @@ def grey_photographs_standardised_for_huber(seed):
     model = nn.Sequential(
         nn.Conv2d(1, 24, 4, 2, 1),
         nn.LeakyReLU(0.1),
-        nn.Conv2d(24, 8, 3, 1, 1),
+        nn.Conv2d(24, 24, 4, 2, 1),
         nn.LeakyReLU(0.1),
-        nn.ConvTranspose2d(8, 24, 4, 2, 1),
+        nn.Conv2d(24, 6, 1),
+        nn.ConvTranspose2d(6, 24, 4, 2, 1),
         nn.LeakyReLU(0.1),
-        nn.Conv2d(24, 1, 3, 1, 1),
+        nn.ConvTranspose2d(24, 1, 4, 2, 1),
     )
     return {
         "model": model,

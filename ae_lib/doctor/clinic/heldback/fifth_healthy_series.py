@@ -83,7 +83,7 @@ class Backwards(nn.Module):
 
 # Asked: after the list in doctor.md
 @healthy(steps=220, bar=0.5)
-def sequence_written_from_its_end(seed):
+def window_written_from_its_end(seed):
     """Let the recurrent decoder write the window from its end, then turn it round."""
     x = sensors(512, seed, 20, 2)
     model = Backwards()
