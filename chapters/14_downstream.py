@@ -590,7 +590,8 @@ def two_judges(groups, source, level=None):
             axes.plot(*zip(*run), "o-", color=colour, lw=1, label=label)
     if level is not None:
         axes.axhline(level, color="0.5", linestyle=":", label="untrained")
-    limits, ticks = axes.get_xlim(), (0.003, 0.01, 0.03, 0.1)
+    limits = axes.get_xlim()
+    ticks = (0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)
     axes.set_xticks(ticks, ticks)
     axes.set_xlim(limits)
     axes.minorticks_off()

@@ -243,6 +243,7 @@ def test_readme_states_the_recorded_results_of_the_clinic(root):
         ("first", "{hits} of {n} broken programs | {percent:.0f} %"),
         ("first_three", "{hits} of {n} | {percent:.0f} %"),
         ("false_alarms", "{hits} of {n} healthy look-alikes | {percent:.0f} %"),
+        ("repairs", "whose usual repair cures) | {hits} of {n} | {percent:.0f} %"),
         ("repairs_executed", "it cures | {hits} of {n} | {percent:.0f} %"),
     ):
         counts = data[name]
