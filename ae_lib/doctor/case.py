@@ -217,6 +217,12 @@ class Case:
         """Whether the optimizers keep count of their steps, and there were none."""
         kinds = (torch.optim.Adam, torch.optim.AdamW, torch.optim.RMSprop)
         known = [o for o in self.program.optimizers if isinstance(o, kinds)]
+        known += [  # momentum is kept from the first step on
+            o
+            for o in self.program.optimizers
+            if isinstance(o, torch.optim.SGD)
+            and all(group["momentum"] for group in o.param_groups)
+        ]
         return bool(known) and not any(o.state for o in self.program.optimizers)
 
     @property

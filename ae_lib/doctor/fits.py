@@ -225,6 +225,8 @@ def _overfit(case, train, val, floor):
     case.measured["over.rise"] = rise
     if rise < case.limits["over.rise"] or at >= len(val) - 2 or not falls:
         return
+    if tail - low < 4 * _jitter(val):
+        return
     case.find(
         "fit.overfit",
         "warning",
@@ -238,6 +240,12 @@ def _overfit(case, train, val, floor):
         f"stop at epoch {at + 1}, or add weight_decay=1e-4 or more data",
         "Validation loss ends within 5 % of its minimum.",
     )
+
+
+def _jitter(values):
+    """Return how far a value is from the middle of its neighbours, in the median."""
+    triples = zip(values, values[1:], values[2:], strict=False)
+    return sorted(abs(b - (a + c) / 2) for a, b, c in triples)[(len(values) - 2) // 2]
 
 
 def _gap(case):

@@ -7,6 +7,8 @@ what training shows, but for faults that no healthy program of the clinic grew i
 from dataclasses import replace
 
 from . import ahead
+from .nonfinite import rate
+from .report import Finding
 
 NEAR = "Not beyond the usual limit: of all checks this one came close to it. "
 GROWN = ("code.identity", "fit.mean-image", "wiring.bypass")  # then a warning
@@ -43,6 +45,35 @@ def _apart(finding):
     return finding.code == "wiring.mode" and value > 5 * limit > 5
 
 
+def _too_fast(case, taken):
+    """Return step.too-large where smaller steps do not end at the mean image.
+
+    Sixteen images may be fitted at a rate at which the batches are not.
+    """
+    lr, works = rate(case), case.limits["fit.works"]
+    if lr is None:
+        return None
+    kind = type(case.program.optimizers[0]).__name__
+    _, good, r2 = ahead.best_rate(case, [(kind, lr / 10), (kind, lr / 100)])
+    if not r2 >= works:
+        return None
+    return Finding(
+        "step.too-large",
+        "warning",
+        {
+            "statistic": f"R² on its own batches after 150 steps at lr={good:g}",
+            "value": r2,
+            "threshold": works,
+            "where": f"{kind}, lr={lr:g}: the mean image after {taken} steps",
+        },
+        "Not the network, the data or the loss: the same program learns with smaller "
+        "steps. It shows only after some steps.",
+        f"optimizer = torch.optim.{kind}(model.parameters(), lr={good:.1g})"
+        f"  # now {kind}, lr={lr:g}",
+        "The outputs still differ from input to input after some hundred steps.",
+    )
+
+
 def _foreseen(case, again):
     """Return what an untrained program shows after some of its own training."""
     program = case.program
@@ -52,6 +83,10 @@ def _foreseen(case, again):
         taken = sum(1 for _ in ahead.steps(case, ahead.STEPS, ahead.SECONDS))
         later = again(False)
     said = f"Not seen yet: it shows after {taken} steps of this program on a copy. "
+    if any(f.code == "fit.mean-image" for f in later.findings):
+        cause = _too_fast(case, taken)
+        if cause is not None:
+            return [cause]
     return [
         replace(
             f,

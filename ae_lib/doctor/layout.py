@@ -162,9 +162,11 @@ def _better(images, case, now):
     if not math.isfinite(here) or here < 0.08:
         return None
     best, remedy, pair, chosen = here, None, None, None
+    own = images - images.mean(0)  # neighbours in a batch share the mean image
     for text, fold in foldings(shape):
+        values = own if "samples" in text else images
         try:
-            other = rows.neighbours(fold(images.contiguous()))
+            other = rows.neighbours(fold(values.contiguous()))
         except RuntimeError:
             continue
         price = 1.5 if "samples" in text else 1.0  # likeness by chance is cheap there

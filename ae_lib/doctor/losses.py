@@ -68,6 +68,8 @@ def _domain(case, out, goal):
     if not math.isfinite(now) and torch.isfinite(out.x_hat).all():
         _not_finite(case, out, goal, now)
         return
+    if scores.logarithms(case, goal, out.x_hat):
+        return
     inside = goal
     within = 0 <= goal.min() <= goal.max() <= 1
     if low == 0 and high == 1 and name in ("Sigmoid", "Softmax") and within:

@@ -175,8 +175,11 @@ def _scan(sample, at, batch, x, t, project):
     finite = torch.nan_to_num(x.detach().float(), 0.0, 0.0, 0.0)
     sample.low = min(sample.low, finite.min().item())
     sample.high = max(sample.high, finite.max().item())
-    clean = x.numel() != t.numel() or not t.is_floating_point()
-    values = finite if clean else torch.nan_to_num(t.detach().float(), 0.0, 0.0, 0.0)
+    # An input may share one mask or one corruption with its batch; a target does not.
+    image = t.is_floating_point() and t.ndim > 1 and len(t) == len(x)
+    alike = x.numel() == t.numel() and t.is_floating_point()
+    own = alike or (image and t[0].numel() >= 16)
+    values = finite if not own else torch.nan_to_num(t.detach().float(), 0.0, 0.0, 0.0)
     flat = values.flatten(1) if values.ndim > 1 else values[:, None]
     width = flat.shape[1]
     if width not in project:
@@ -188,11 +191,9 @@ def _scan(sample, at, batch, x, t, project):
     stats = torch.stack([flat.mean(1), flat.std(1, unbiased=False)], 1).cpu()
     sample.features.append(torch.cat([stats, values[:, :8]], 1))
     sample.keys.append(_keys(values, unit))
-    if not clean and x is not t:
-        own = (finite.flatten(1) if finite.ndim > 1 else finite[:, None]) @ project[
-            width
-        ]
-        sample.inputs_seen.update(_keys(own.cpu(), unit))
+    if alike and x is not t:
+        rows = finite.flatten(1) if finite.ndim > 1 else finite[:, None]
+        sample.inputs_seen.update(_keys((rows @ project[width]).cpu(), unit))
     parts = tensors_in(batch)
     for part in parts[1:]:
         if part.ndim <= 1 and part.numel() == len(x) and not part.is_floating_point():

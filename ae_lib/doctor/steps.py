@@ -75,7 +75,12 @@ def _without(case, fresh):
     groups = [g for o in program.optimizers for g in o.param_groups]
     if any(g.get("weight_decay", 0) > 1e-3 for g in groups) and program.clock.left > 2:
         name = "weight_decay=0"
-        case.arms[name] = arms.run(case, name, fresh=fresh, without="decay")
+        arm = arms.run(case, name, fresh=fresh, without="decay")
+        if case.trained and arm.r2 < case.limits["fit.works"]:
+            # What has decayed may not come back: ask new weights as well.
+            again = arms.run(case, name, fresh=True, without="decay")
+            arm = max(arm, again, key=lambda a: a.r2)
+        case.arms[name] = arm
     drops = [m for m in program.model.modules()
              if isinstance(m, torch.nn.modules.dropout._DropoutNd)]  # fmt: skip
     if any(m.p > 0.3 for m in drops) and program.clock.left > 2:

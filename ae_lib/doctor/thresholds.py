@@ -148,7 +148,7 @@ THRESHOLDS = {
         0.6, CLINIC, "share of white noise that a copying network passes on", hint=0.4
     ),
     "identity.wide": Threshold(
-        0.3, CLINIC, "the same where no layer is narrower than the input", hint=0.2
+        0.4, CLINIC, "the same where no layer is narrower than the input", hint=0.2
     ),
     "checker.energy": Threshold(
         1e-4, CLINIC, "share of the output's power at the period of a grid", hint=2e-5

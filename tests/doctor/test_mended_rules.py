@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib import doctor
-from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic import programs
+from ae_lib.doctor.clinic.material import digits, loader, waves
 from tests.doctor.programs import Dense, adam, batches, fit, pictures
 
 X = pictures(192, side=16)
@@ -340,3 +341,143 @@ def test_sigmoids_that_would_learn_sooner_as_relus_are_a_slow_start():
     assert sooner > later + 0.3
     assert report.findings[0].severity == "warning"
     assert doctor.examine(**stack(nn.ReLU)).ok
+
+
+class TwoWays(nn.Module):
+    """A code that the decoder reads twice, once as a view of it."""
+
+    def __init__(self, around=False):
+        super().__init__()
+        torch.manual_seed(0)
+        self.down, self.around = nn.Linear(64, 6), around
+        self.one, self.two = nn.Linear(6, 64), nn.Linear(6, 64)
+
+    def forward(self, x):
+        z = self.down(x)
+        x_hat = self.one(z[:, None]).flatten(1) + self.two(torch.tanh(z))
+        return x_hat + x if self.around else x_hat
+
+
+def test_a_code_that_is_read_twice_is_not_gone_around():
+    x = waves(256)
+    for around in (False, True):
+        model = TwoWays(around)
+        fit(model, x, 150)
+        assert ("wiring.bypass" in faults(model, x)) is around
+
+
+def test_what_amplifies_noise_is_no_copy():
+    x = waves(512)
+    axes = torch.linalg.svd(x - x.mean(0), full_matrices=False)
+    white = axes.Vh[:16].T / axes.S[:16].clamp(min=1e-4) * 512**0.5
+    model = nn.Sequential(nn.Linear(64, 16), nn.Linear(16, 64))
+    with torch.no_grad():
+        model[0].weight.copy_(white.T)
+        model[0].bias.copy_(-x.mean(0) @ white)
+        model[1].weight.copy_(torch.linalg.pinv(white).T)
+        model[1].bias.copy_(x.mean(0))
+    assert "code.identity" not in faults(model, x)
+    copy = nn.Linear(64, 64)
+    with torch.no_grad():
+        copy.weight.copy_(torch.eye(64))
+        copy.bias.zero_()
+    assert "code.identity" in faults(copy, x)
+
+
+def test_a_validation_loss_that_jumps_has_not_risen():
+    model = Dense(256)
+    fit(model, X, 100)
+    falling = [1 / (epoch + 1) for epoch in range(24)]
+    rising = [0.2 + 0.02 * abs(epoch - 10) for epoch in range(24)]
+    jumps = [0.2 + 0.05 * (-1) ** epoch for epoch in range(24)]
+    for val, wrong in ((rising, True), (jumps[:-1], False)):
+        history = {"train_loss": falling[: len(val)], "val_loss": val}
+        assert ("fit.overfit" in faults(model, history=history)) is wrong
+
+
+def test_one_mask_for_a_whole_batch_is_no_order():
+    def with_a_hole(x):
+        mask = torch.ones_like(x)
+        at = int(torch.randint(0, 8, ()))
+        mask[:, :, at : at + 8] = 0
+        return torch.cat([x * mask, mask], 1), x
+
+    model = conv()
+    model[0] = nn.Conv2d(2, 8, 4, 2, 1)
+    assert "data.order" not in faults(model, pair=with_a_hole)
+    dark_first = X[X.mean((1, 2, 3)).argsort()]
+    assert "data.order" in faults(model, dark_first, pair=with_a_hole)
+
+
+def test_neighbours_that_share_a_mean_image_are_no_axis_of_samples():
+    torch.manual_seed(0)
+    mean = torch.rand(1, 1, 16, 16)
+    alike = mean + 0.1 * torch.randn(256, 1, 16, 16)
+    assert "data.layout" not in faults(conv(), alike)
+    apart = pictures(256, side=16)
+    mixed = apart.permute(1, 2, 3, 0).reshape(256, 1, 16, 16)
+    assert "data.layout" in faults(conv(), mixed)
+
+
+class OverTime(nn.Module):
+    """Convolve along the time of series (N, time, channels)."""
+
+    def __init__(self, turn):
+        super().__init__()
+        torch.manual_seed(0)
+        self.turn, width = turn, 4 if turn else 32
+        self.layers = nn.Sequential(
+            nn.Conv1d(width, 16, 3, padding=1), nn.ReLU(),
+            nn.Conv1d(16, width, 3, padding=1),
+        )  # fmt: skip
+
+    def forward(self, x):
+        if not self.turn:
+            return self.layers(x)
+        return self.layers(x.transpose(1, 2)).transpose(1, 2)
+
+
+def test_series_that_the_model_turns_round_are_right():
+    maker = torch.Generator().manual_seed(0)
+    x = torch.randn(192, 32, 4, generator=maker).cumsum(1)
+    x = (x - x.mean(0)) / x.std(0) * torch.tensor([1.0, -1.0, 1.0, -1.0])
+    assert "data.layout" not in faults(OverTime(True), x)
+    assert "data.layout" in faults(OverTime(False), x)
+
+
+def test_logarithms_of_shares_are_scores():
+    torch.manual_seed(0)
+    shares = torch.distributions.Dirichlet(torch.full((32,), 0.3)).sample((192,))
+
+    def likelihood(output, target):
+        return -(target * output).sum(1).mean()
+
+    model = nn.Sequential(
+        nn.Linear(32, 16), nn.Tanh(), nn.Linear(16, 32), nn.LogSoftmax(1)
+    )
+    assert faults(model, shares, loss=likelihood) == []
+    model[3] = nn.Identity()  # unbounded, and with it the likelihood
+    assert "loss.domain" in faults(model, shares, loss=likelihood)
+
+
+def test_a_linear_network_before_its_first_step_was_not_stopped_too_soon():
+    torch.manual_seed(0)
+    x = pictures(256, side=8).flatten(1)
+    basis = torch.linalg.qr(torch.randn(64, 32))[0]
+    model = nn.Sequential(nn.Linear(64, 32, bias=False), nn.Linear(32, 64))
+    with torch.no_grad():
+        model[0].weight.copy_(basis.T)
+        model[1].weight.copy_(basis)
+        model[1].bias.copy_(x.mean(0) - basis @ (basis.T @ x.mean(0)))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    found = faults(model, x, seconds=20, optimizer=optimizer)
+    assert "fit.undertrained" not in found
+
+
+def test_a_rate_that_fits_sixteen_images_and_not_the_batches():
+    """As an LSTM of the clinic at ten times the rate of its repair, and more."""
+    (program,) = [p for p in programs() if p.name == "recurrent_net_at_a_tenth"]
+    report = doctor.examine(**program.build())
+    assert report.faults == ["step.too-large"]
+    assert "16 images" not in report.findings[0].evidence["statistic"]
+    assert doctor.examine(**program.repair()).ok
