@@ -249,8 +249,8 @@ exercises.progress("00")
 # 3. **Fewer numbers.** Train with `latent_dim=20` and compare with PCA of 20
 #    components. Who wins now? You have succeeded when you can state both
 #    errors.
-# 4. **More patience.** Give the network of this chapter 12 epochs instead of
-#    4. By which factor does its error fall, and does it pass PCA?
+# 4. **More patience.** Give the network of this chapter 12 epochs, not
+#    four. By which factor does its error fall, and does it pass PCA?
 # 5. **Your own baseline.** Shrink each image to 8×8 pixels and enlarge it
 #    again. That keeps 192 numbers. How does it compare with the three above?
 #

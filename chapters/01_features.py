@@ -379,9 +379,9 @@ print("area with half of the influence:", *(f"{h:.0%}" for h in halves))
 
 # %% [markdown]
 # Look at the three maps below, behind the third, fourth and last pooling,
-# averaged over blocks of 4×4 pixels; the largest influence is 1, its logarithm
-# 0. The scale is logarithmic, so that you can see the faint parts too. The
-# solid square is the field as measured, the dashed one has half of all the
+# averaged over blocks of 4×4 pixels; the largest influence is 1, and its
+# logarithm 0. The scale is logarithmic, so that you can see the faint parts
+# too. The solid square is the field as measured, the dashed one has half of all the
 # influence in it. Where is the other half?
 
 # %%
@@ -875,8 +875,8 @@ exercises.progress("01")
 # ## Further reading
 #
 # - K. Simonyan and A. Zisserman, [*Very deep convolutional networks for
-#   large-scale image recognition*](https://arxiv.org/abs/1409.1556), ICLR
-#   2015. VGG-16; table 1 has its sisters, and section 2.3 says why 3×3.
+#   large-scale image recognition*](https://arxiv.org/abs/1409.1556),
+#   ICLR 2015. VGG-16; table 1 has its sisters, and section 2.3 says why 3×3.
 # - W. Luo, Y. Li, R. Urtasun and R. Zemel, [*Understanding the effective
 #   receptive field*](https://arxiv.org/abs/1701.04128), NeurIPS 2016. Why the
 #   influence gathers in the middle, with a proof.

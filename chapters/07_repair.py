@@ -153,8 +153,9 @@ print(f"MSE of all validation images {error:.4f}, {psnr(error):.1f} dB")
 # its square four times. A loss of 0.04 there is 0.01 here.
 #
 # Second, `loss` is what the last batch left behind. 50,000 is no multiple of
-# 64; the last batch has 16 images. So have ours, by design: 2,000 = 31 · 64 +
-# 16. And as nothing is shuffled, they are *the same* sixteen in every epoch.
+# 64; the last batch has 16 images. So have ours, by design: 2,000 is 31
+# times 64, and 16 more. And as nothing is shuffled, they are *the same* sixteen
+# in every epoch.
 
 # %%
 from ae_lib.metrics import mse_per_image
@@ -787,8 +788,8 @@ exercises.progress("07")
 #   should start at zero.
 # - P. Baldi, K. Hornik, [Neural networks and principal component analysis:
 #   learning from examples without local
-#   minima](https://doi.org/10.1016/0893-6080(89)90014-2), Neural Networks 2,
-#   1989. Why a linear network can do no better than PCA.
+#   minima](https://doi.org/10.1016/0893-6080(89)90014-2), Neural
+#   Networks 2, 1989. Why a linear network can do no better than PCA.
 # - X. Bouthillier et al., [Accounting for variance in machine learning
 #   benchmarks](https://arxiv.org/abs/2103.03098), MLSys 2021. When a gain is
 #   one.

@@ -908,8 +908,8 @@ exercises.progress("08")
 # - J. Ballé, V. Laparra, E. P. Simoncelli, [End-to-end optimized image
 #   compression](https://arxiv.org/abs/1611.01704), ICLR 2017. An autoencoder
 #   that is trained for rate *and* distortion, and beats JPEG at its own game.
-# - J. Duda, [Asymmetric numeral systems](https://arxiv.org/abs/1311.2540),
-#   2013. The coder of this page, by its inventor.
+# - J. Duda, [Asymmetric numeral systems](https://arxiv.org/abs/1311.2540), of
+#   2013: the coder of this page, by its inventor.
 # - G. K. Wallace, The JPEG still picture compression standard, *Communications
 #   of the ACM* 34 (4), 1991. Transform, step, entropy code: the same three
 #   parts, without any training.

@@ -578,8 +578,8 @@ exercises.progress("09")
 # - X. Bouthillier et al., [Accounting for variance in machine learning
 #   benchmarks](https://arxiv.org/abs/2103.03098), MLSys 2021. Where the spread
 #   comes from, and how to use few runs well.
-# - G. Box, J. Hunter and W. Hunter, *Statistics for experimenters*, Wiley
-#   2005. Factorial designs, and why one factor at a time wastes runs.
+# - G. Box, J. Hunter and W. Hunter, *Statistics for experimenters*,
+#   Wiley 2005. Factorial designs, and why one factor at a time wastes runs.
 # - T. Akiba et al., [Optuna: a next-generation hyperparameter optimization
 #   framework](https://arxiv.org/abs/1907.10902), KDD 2019.
 # - P. Goyal et al., [Accurate, large minibatch

@@ -961,8 +961,8 @@ exercises.progress("15")
 #   denoising*](https://arxiv.org/abs/1608.03981), IEEE TIP 2017. The network
 #   that estimates the damage, and its blind version.
 # - K. Zhang, W. Zuo and L. Zhang, [*FFDNet: toward a fast and flexible
-#   solution for CNN-based image denoising*](https://arxiv.org/abs/1710.04026), IEEE TIP
-#   2018. Folded pixels, and a network that is told σ.
+#   solution for CNN-based image denoising*](https://arxiv.org/abs/1710.04026),
+#   IEEE TIP 2018. Folded pixels, and a network that is told σ.
 # - A. Buades, B. Coll and J.-M. Morel, *A non-local algorithm for image
 #   denoising*, CVPR 2005.
 # - D. Donoho and I. Johnstone, *Ideal spatial adaptation by wavelet

@@ -168,8 +168,8 @@ def features(x):
 # The *Fréchet distance* describes the features of real images and of samples
 # by a normal distribution each, and measures how far apart these are:
 #
-# $$d^2 = \lVert \mu_a - \mu_b \rVert^2
-# + \mathrm{tr}\,\bigl(A + B - 2\,(AB)^{1/2}\bigr).$$
+# $$d^2 = \lVert \mu_a - \mu_b \rVert^2 +
+# \mathrm{tr}\,\bigl(A + B - 2\,(AB)^{1/2}\bigr).$$
 #
 # *Precision* is the share of samples that lie among real images: within
 # reach of one, where an image's reach is the distance to its third neighbour.

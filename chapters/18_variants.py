@@ -492,8 +492,8 @@ claim("warm and unit: few units are on", cures[True, "warm"][0], "<", 0.3)
 # share ρ = 0.05 of the images. The term is the divergence of two coins, the
 # target and the unit's mean activity $\hat\rho_j$ over the batch,
 #
-# $$\frac1K \sum_j \rho \log \frac{\rho}{\hat\rho_j}
-# + (1-\rho) \log \frac{1-\rho}{1-\hat\rho_j} .$$
+# $$\frac1K \sum_j \rho \log \frac{\rho}{\hat\rho_j} +
+# (1-\rho) \log \frac{1-\rho}{1-\hat\rho_j} .$$
 
 
 # %%
@@ -1378,9 +1378,9 @@ print(results.provenance_line(record))
 # are far above it: short codes had needed time. The others stand. On error
 # 64 units end where PCA does, to a thousandth; the tied codes are calm; and
 # for a probe with all labels no 64 units, and not the 256 plain ones, reach
-# 256 random ones. With few labels L1 and contraction are ahead of these by a
-# point, which is about what seeds differ by. Only 256 sparse units are clear
-# of everybody, on both counts.
+# 256 random ones. With few labels L1 and contraction are a point ahead of
+# these; with all labels that is gone. Only 256 sparse units are clear of
+# everybody, on both counts.
 
 
 # %%

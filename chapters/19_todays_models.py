@@ -979,8 +979,8 @@ claim("on record: every seed ahead of the formula", lead, ">", 0, unit="dB")
 claim("by very little", lead, "<", 0.3, unit="dB")
 
 # %% [markdown]
-# Now the network is ahead, by a tenth of a decibel: four minutes of training
-# to draw level with one matrix inversion.
+# Now the network is ahead, by less than a tenth of a decibel: four minutes of
+# training to draw level with a covariance matrix.
 #
 # Ten images, each under a mask of its own. **Look for** who continues an edge
 # through a hole, and who invents anything.
@@ -1165,12 +1165,11 @@ for n in ("100", "500"):
         claim(f"{n} labels: every seed ahead of {rival}", ahead, ">", 0.08)
 
 # %% [markdown]
-# As a mender it is a tenth of a decibel ahead of a formula; as a reader it is
-# a different machine from PCA and from the plain autoencoder, which both are
-# graded on reconstruction and have as many numbers. Guessing what is *not*
-# there asks for more than keeping what is. (The untrained row is the masked
-# network before its first step: random attention over patches reads better
-# than PCA, too.)
+# As a mender it is hardly ahead of a formula; as a reader it leaves PCA and the
+# plain autoencoder far behind, which are graded on giving back what they see
+# and have as many numbers. Guessing what is *not* there asks for more than
+# keeping what is. A part is the network: before its first step (*untrained*)
+# it is ahead of PCA, too. The larger part has been learned, without a label.
 #
 # ## Where the convolutional autoencoder sits
 #

@@ -121,3 +121,30 @@ def test_set_up_cell_fetches_this_project(chapter, address):
 def test_set_up_happens_once(source):
     for cell in code_cells(source)[1:]:
         assert not re.search(r"\bpip\b", cell.source)
+
+
+def begins_a_list_by_accident(text):
+    """Find lines of a sentence that begin as an item of a list would: "2015. As"."""
+    found, number, before = [], 0, ""
+    for line in text.splitlines():
+        counted = re.match(r"\s*(\d+)[.)]\s", line)
+        if counted:
+            if before.strip() and int(counted[1]) not in (1, number + 1):
+                found.append(line)
+            number = int(counted[1])
+        if re.match(r"\s*\+\s", line):  # lists have dashes here
+            found.append(line)
+        before = line
+    return found
+
+
+def test_no_sentence_begins_a_list(source):
+    for cell in build.read_source(source).cells:
+        if cell.cell_type == "markdown":
+            assert begins_a_list_by_accident(cell.source) == []
+
+
+def test_a_year_at_the_beginning_of_a_line_is_found():
+    assert begins_a_list_by_accident("- A. Author, *Title*, Journal\n  2015. Good.")
+    assert begins_a_list_by_accident("2,000 = 31 · 64\n+ 16. And")
+    assert begins_a_list_by_accident("3. Three\n4. Four\n\n6. Six\n- dash") == []
