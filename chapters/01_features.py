@@ -381,8 +381,8 @@ print("area with half of the influence:", *(f"{h:.0%}" for h in halves))
 # Look at the three maps below, behind the third, fourth and last pooling,
 # averaged over blocks of 4×4 pixels; the largest influence is 1, and its
 # logarithm 0. The scale is logarithmic, so that you can see the faint parts
-# too. The solid square is the field as measured, the dashed one has half of all the
-# influence in it. Where is the other half?
+# too. The solid square is the field as measured, the dashed one has half of
+# all the influence in it. Where is the other half?
 
 # %%
 from matplotlib.patches import Rectangle

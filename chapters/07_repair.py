@@ -153,9 +153,9 @@ print(f"MSE of all validation images {error:.4f}, {psnr(error):.1f} dB")
 # its square four times. A loss of 0.04 there is 0.01 here.
 #
 # Second, `loss` is what the last batch left behind. 50,000 is no multiple of
-# 64; the last batch has 16 images. So have ours, by design: 2,000 is 31
-# times 64, and 16 more. And as nothing is shuffled, they are *the same* sixteen
-# in every epoch.
+# 64; the last batch has 16 images. So have ours, by design: 2,000 is 31 times
+# 64, and 16 more. And as nothing is shuffled, they are *the same* sixteen in
+# every epoch.
 
 # %%
 from ae_lib.metrics import mse_per_image

@@ -1165,9 +1165,9 @@ for n in ("100", "500"):
         claim(f"{n} labels: every seed ahead of {rival}", ahead, ">", 0.08)
 
 # %% [markdown]
-# As a mender it is hardly ahead of a formula; as a reader it leaves PCA and the
-# plain autoencoder far behind, which are graded on giving back what they see
-# and have as many numbers. Guessing what is *not* there asks for more than
+# As a mender it is hardly ahead of a formula; as a reader it leaves PCA and
+# the plain autoencoder far behind, which are graded on giving back what they
+# see and have as many numbers. Guessing what is *not* there asks for more than
 # keeping what is. A part is the network: before its first step (*untrained*)
 # it is ahead of PCA, too. The larger part has been learned, without a label.
 #
@@ -1293,9 +1293,9 @@ for name, (side, n, k) in TOKENISERS.items():
 # [masked autoencoder](#Three-quarters-hidden), trained for seconds, lost
 # against a formula at guessing pixels; trained for minutes it is level, and
 # its [features](#What-the-guessing-was-for) are far ahead of those of PCA and
-# of a plain autoencoder. Many of today's image models [compress first and model
-# later](#Where-the-convolutional-autoencoder-sits), and what compresses is, in
-# most of them, a convolutional autoencoder.
+# of a plain autoencoder. Many of today's image models [compress first and
+# model later](#Where-the-convolutional-autoencoder-sits), and what compresses
+# is, in most of them, a convolutional autoencoder.
 #
 # ## Exercises
 #
