@@ -1142,8 +1142,10 @@ for name in ("thumbnail", "plain code"):
 # %% [markdown]
 # What 1,000 images cannot tell, 10,000 can. On record are the networks of the
 # longer training; [chapter 14](14_downstream.ipynb) has on record PCA and the
-# plain code of the same photographs, 64 numbers each. All were read by the
-# same probe with the same labels, 10 to 500 of each class. **Guess** the lead.
+# plain code of the same photographs, 64 numbers each, two seeds. (The plain
+# network saw each photograph twice, the masked one four times.) All were read
+# by the same probe with the same labels, 10 to 500 of each class. **Guess**
+# the lead.
 
 # %%
 recorded = results.load("features_cifar10_64")["data"]["runs"]

@@ -249,7 +249,7 @@ def identity(case):
     case.measured["copied"] = share
     op, _ = case.code
     limit = case.limits["identity.share" if op else "identity.wide"]
-    if not limit < share < 1.3:
+    if not limit < share < case.limits["identity.most"]:
         return  # what amplifies noise is no copy
     width = case.flat.shape[1]
     case.find(

@@ -225,7 +225,7 @@ def _overfit(case, train, val, floor):
     case.measured["over.rise"] = rise
     if rise < case.limits["over.rise"] or at >= len(val) - 2 or not falls:
         return
-    if tail - low < 4 * _jitter(val):
+    if tail - low < case.limits["over.jitter"] * _jitter(val):
         return
     case.find(
         "fit.overfit",

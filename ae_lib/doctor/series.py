@@ -14,7 +14,7 @@ def along(values, axis):
     return (a * b).mean().item() / (scale + 1e-20)
 
 
-def _rearranged(a, b):
+def rearranged(a, b):
     """Tell whether two tensors hold the same values in other places."""
     same = a.numel() == b.numel()
     return same and torch.equal(a.flatten().sort()[0], b.flatten().sort()[0])
@@ -34,7 +34,7 @@ def check(case):
     if first.kind == "conv1d":
         given = main_tensor(case.source).float().cpu()
         views.insert(0, (f"what {first} receives", seen))
-        if seen.shape != given.shape and _rearranged(seen, given):
+        if seen.shape != given.shape and rearranged(seen, given):
             views.pop()  # the model turns it round: what counts is what comes of it
     for where, values in views:
         v = values[:256]

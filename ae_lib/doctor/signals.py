@@ -62,7 +62,7 @@ def confirm(case):
     if best < works:
         return
     user = tried["user"].r2 if weak else 1.0
-    slow = user < 0.5 and _hurries(case) > user + 0.4
+    slow = user < 0.5 and _hurries(case) > user + case.limits["signal.late"]
     for at, finding in enumerate(case.findings):
         dead = finding.code == "signal.dead-units" and not case.trained
         if finding.evidence.get("of the code") and finding.evidence["value"] >= 0.8:

@@ -127,6 +127,9 @@ THRESHOLDS = {
     "linear.error": Threshold(
         1e-3, CLINIC, "relative departure from an affine map", hint=0.01
     ),
+    "signal.late": Threshold(
+        0.4, CLINIC, "R² on 16 images that nn.ReLU adds in as many steps"
+    ),
     "fit.works": Threshold(
         0.3, CLINIC, "share of the variance an arm explains when it works"
     ),
@@ -149,6 +152,9 @@ THRESHOLDS = {
     ),
     "identity.wide": Threshold(
         0.4, CLINIC, "the same where no layer is narrower than the input", hint=0.2
+    ),
+    "identity.most": Threshold(
+        1.3, CLINIC, "share above which noise is amplified, and not copied"
     ),
     "checker.energy": Threshold(
         1e-4, CLINIC, "share of the output's power at the period of a grid", hint=2e-5
@@ -176,6 +182,9 @@ THRESHOLDS = {
     ),
     "under.r2": Threshold(
         0.4, CLINIC, "R² below which a copy is trained further", hint=0.7
+    ),
+    "over.jitter": Threshold(
+        4.0, CLINIC, "rise of the validation loss over its jumps between epochs"
     ),
     "over.rise": Threshold(
         1.1,

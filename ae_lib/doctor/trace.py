@@ -160,9 +160,9 @@ def bottleneck(program, source, size, ops=None, output=None):
         if moved > 0:
             felt.append(op)
             maker = _made_by(ops, op)
-            if maker is not None:  # it may also go where `op` does not
+            if maker not in (None, *choices):  # it may also go where `op` does not
                 choices.insert(choices.index(op) + 1, maker)
-    heavy = [op for op in felt if _has_weight_before(ops, op)]
+    heavy = [op for op in felt if _made_by(ops, op) is not None]
     heavy = [op for op in heavy if op.width > 1]
     return (heavy[0], False) if heavy else (None, False)
 
@@ -176,15 +176,9 @@ def _decodes(ops, code, op):
 
 
 def _made_by(ops, op):
-    """Return the layer of the same width that `op` is a view of, None if it is one."""
+    """Return the last layer with weights of the same width, up to `op`, or None."""
     same = [o for o in ops if o.width == op.width and o.index <= op.index]
-    layers = [o for o in same if o.weighted]
-    return layers[-1] if layers and layers[-1].index < op.index else None
-
-
-def _has_weight_before(ops, op):
-    same = [o for o in ops if o.width == op.width and o.index <= op.index]
-    return any(o.weighted for o in same)
+    return next((o for o in reversed(same) if o.weighted), None)
 
 
 def _mean(tensor):

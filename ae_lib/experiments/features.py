@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import torch
+from torch import Tensor
 from torch.optim.swa_utils import update_bn
 
 from ae_lib import results
 from ae_lib.baselines import PCA
-from ae_lib.data import load, to_unit
+from ae_lib.data import Images, load, to_unit
 from ae_lib.features import extract, few, linear_probe
 from ae_lib.metrics import mse, reconstruct
 from ae_lib.models import ConvAutoencoder
 from ae_lib.training import fit
+
+
+def named(
+    encode: Callable[[Tensor], Tensor], train: Images, test: Images, seed: int
+) -> dict[int, float]:
+    """Return the share of test images that a probe names, by labels of each class."""
+    g, shares = extract(encode, test), {}
+    for n in (10, 50, 100, 500):
+        own = train[few(train.labels, n, seed)]
+        shares[n] = linear_probe(extract(encode, own), own.labels, g, test.labels)
+    return shares
 
 
 def features_cifar10_64(seeds: tuple[int, ...]) -> None:
@@ -32,11 +45,7 @@ def features_cifar10_64(seeds: tuple[int, ...]) -> None:
         fit(model, train, epochs=2, seed=seed, verbose=False)
         rivals = {"PCA": pca, "untrained": start.eval(), "autoencoder": model}
         for name, rival in rivals.items():
-            g, shares = extract(rival.encode, test), {}
-            for n in (10, 50, 100, 500):
-                own = train[few(train.labels, n, seed)]
-                f = extract(rival.encode, own)
-                shares[n] = linear_probe(f, own.labels, g, test.labels)
+            shares = named(rival.encode, train, test, seed)
             error = mse(test, reconstruct(rival, test))
             runs.append({"model": name, "seed": seed, "mse": error, "shares": shares})
             print(runs[-1], flush=True)

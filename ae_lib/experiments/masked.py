@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ae_lib import results
 from ae_lib.blocks import fold, unfold
 from ae_lib.data import Images, hold_out, load
-from ae_lib.features import extract, few, linear_probe
+from ae_lib.experiments.features import named
 from ae_lib.training import fit
 
 SHARE = 0.75  # of the patches, hidden
@@ -152,11 +152,7 @@ def masked_cifar10(seeds: tuple[int, ...]) -> None:
                 for pair in zip(x.split(500), stay.split(500), strict=True)
             ]
         for name, net in {"untrained": start, "masked": model}.items():
-            g, shares = extract(net.pooled, test), {}
-            for n in (10, 50, 100, 500):
-                own = everything[few(everything.labels, n, seed)]
-                f = extract(net.pooled, own)
-                shares[n] = linear_probe(f, own.labels, g, test.labels)
+            shares = named(net.pooled, everything, test, seed)
             runs.append({"model": name, "seed": seed, "shares": shares})
         runs[-1] |= {"mse": error(torch.cat(guesses), x, stay)}
         runs[-1] |= {"seconds": sum(history.seconds)}
