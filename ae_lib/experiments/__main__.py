@@ -10,9 +10,11 @@ import argparse
 import sys
 from collections.abc import Callable
 
+from ae_lib.experiments.anomalies import anomalies_cifar10
 from ae_lib.experiments.denoisers import denoisers_cifar10
 from ae_lib.experiments.features import features_cifar10_64
 from ae_lib.experiments.few_pictures import few_pictures
+from ae_lib.experiments.generation import generation_mnist
 from ae_lib.experiments.masked import masked_cifar10
 from ae_lib.experiments.networks import (
     default_cifar10_200,
@@ -33,6 +35,8 @@ EXPERIMENTS: dict[str, Callable[[tuple[int, ...]], None]] = {
         posted_program,
         features_cifar10_64,
         denoisers_cifar10,
+        anomalies_cifar10,
+        generation_mnist,
         variants_mnist,
         masked_cifar10,
         few_pictures,
