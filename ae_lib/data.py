@@ -186,6 +186,22 @@ def _announce(name: str, place: Path) -> str:
     return stand_in
 
 
+def with_mirrored(images: Images) -> Images:
+    """Return the images, then their mirror images (left and right changed): 2N.
+
+    A photograph is as likely in a mirror; a digit is not. What "shapes" knows of its
+    factors does not hold in a mirror and is left out.
+    """
+    masks = images.masks
+    return replace(
+        images,
+        pixels=torch.cat([images.pixels, images.pixels.flip(3)]),
+        labels=images.labels.repeat(2),
+        factors={},
+        masks=None if masks is None else torch.cat([masks, masks.flip(2)]),
+    )
+
+
 def hold_out(images: Images, n: int, *, seed: int = 0) -> tuple[Images, Images]:
     """Return (train, validation): n images chosen at random by seed, and the others."""
     if not isinstance(n, int) or not 0 < n < len(images):

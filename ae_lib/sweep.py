@@ -28,7 +28,7 @@ import torch
 from ae_lib import results
 from ae_lib.atomic import write_atomically
 from ae_lib.checkpoints import save_model
-from ae_lib.data import Images, load, to_unit
+from ae_lib.data import Images, load, to_unit, with_mirrored
 from ae_lib.devices import pick_device
 from ae_lib.metrics import effective_rank, evaluate, mse, reconstruct
 from ae_lib.models import MODELS, for_images
@@ -47,6 +47,7 @@ class Settings:
     epochs: int = 2
     batch_size: int = 128
     limit: int | None = None
+    mirror: bool = False
 
 
 # ----------------------------------------------------------------------- the claims
@@ -130,7 +131,7 @@ def measure_cell(
     model = for_images(settings.model, latent_dim, train)
     history = fit(
         model,
-        train,
+        with_mirrored(train) if settings.mirror else train,
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         seed=seed,
@@ -172,7 +173,7 @@ def read_cell(folder: Path, latent_dim: int, seed: int, settings: Settings) -> d
     """Read a finished cell; ValueError when it belongs to another sweep."""
     path = cell_path(folder, latent_dim, seed)
     cell = json.loads(path.read_text(encoding="utf-8"))
-    if cell["settings"] != vars(settings):
+    if Settings(**cell["settings"]) != settings:
         raise ValueError(
             f"{path} comes from a sweep with {cell['settings']}, this one has "
             f"{vars(settings)}; use another folder"
@@ -249,11 +250,17 @@ def main(arguments: list[str] | None = None) -> int:
     add("--epochs", type=int, default=Settings.epochs)
     add("--batch-size", type=int, default=Settings.batch_size)
     add("--limit", type=int, help="train on so many images only")
+    add("--mirror", action="store_true", help="train on the mirror images, too")
     add("--stale", type=float, default=STALE, help="seconds to a claim's death (300)")
     add("--record", metavar="NAME", help="wait for all cells, then write the record")
     args = parser.parse_args(arguments)
     settings = Settings(
-        args.dataset, args.model, args.epochs, args.batch_size, args.limit
+        args.dataset,
+        args.model,
+        args.epochs,
+        args.batch_size,
+        args.limit,
+        args.mirror,
     )
     # Seeds outside: a sweep that is stopped early has all sizes, once.
     cells = [(size, seed) for seed in args.seeds for size in args.latent_dims]

@@ -25,7 +25,7 @@ from ae_lib import distributed
 from ae_lib.atomic import write_atomically
 from ae_lib.baselines import MeanImage
 from ae_lib.checkpoints import save_model
-from ae_lib.data import hold_out, load
+from ae_lib.data import hold_out, load, with_mirrored
 from ae_lib.devices import pick_device
 from ae_lib.metrics import evaluate, r_squared, reconstruct
 from ae_lib.models import MODELS, for_images
@@ -69,7 +69,7 @@ def _train_and_measure(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     history = fit(
         model,
-        train,
+        with_mirrored(train) if args.mirror else train,
         validation=validation,
         epochs=args.epochs,
         batch_size=args.batch_size,
@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, default=2, help="passes over the images (2)")
     add("--batch-size", type=int, default=128)
     add("--limit", type=int, help="train on so many images only")
+    add("--mirror", action="store_true", help="train on the mirror images, too")
     add(
         "--hold-out",
         type=int,

@@ -17,7 +17,15 @@ from PIL import Image
 from safetensors.torch import safe_open
 
 from ae_lib import data, files, sources
-from ae_lib.data import Images, batches, hold_out, load, loader, to_unit
+from ae_lib.data import (
+    Images,
+    batches,
+    hold_out,
+    load,
+    loader,
+    to_unit,
+    with_mirrored,
+)
 
 ROOT = Path(data.__file__).resolve().parent.parent
 
@@ -680,6 +688,16 @@ def test_selecting_images(images):
     with pytest.raises(IndexError):
         images[103]
     assert repr(images) == "Images(103 of 3 x 4 x 5, folder own, train)"
+
+
+def test_mirrored_images_follow_their_originals():
+    shapes = load("shapes", limit=6)
+    both = with_mirrored(shapes)
+    assert len(both) == 12 and both.source == shapes.source and both.factors == {}
+    assert torch.equal(both.pixels[:6], shapes.pixels)
+    assert torch.equal(both.pixels[6:, :, :, 0], shapes.pixels[..., -1])
+    assert torch.equal(both.labels[6:], shapes.labels)
+    assert torch.equal(both.masks[6:, :, 0], shapes.masks[..., -1])
 
 
 def test_images_check_themselves(images):

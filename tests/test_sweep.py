@@ -46,6 +46,20 @@ def test_cells_are_computed_once_and_collected(images, tmp_path, monkeypatch):
     assert found["cells"][0]["mse"] != found["cells"][2]["mse"]  # seeds differ
 
 
+def test_mirror_images_are_trained_on_too(images, monkeypatch):
+    seen, fit = [], sweep.fit
+
+    def noting(model, train, **options):
+        seen.append(len(train))
+        return fit(model, train, **options)
+
+    monkeypatch.setattr(sweep, "fit", noting)
+    for mirror in (False, True):
+        settings = Settings("shapes", "LinearAutoencoder", 1, limit=64, mirror=mirror)
+        cell, _ = sweep.measure_cell(settings, 2, 0, images["train"], images["test"])
+    assert seen == [64, 128] and cell["settings"]["mirror"]
+
+
 def test_two_workers_share_the_cells(images, tmp_path, monkeypatch):
     done, measure = [], sweep.measure_cell
 
@@ -125,6 +139,9 @@ def test_another_sweep_is_not_mixed_in(images, tmp_path):
     path = cell_path(tmp_path, 3, 0)
     work(tmp_path, [(3, 0)], SETTINGS, **images)
     cell = json.loads(path.read_text())
+    del cell["settings"]["mirror"]  # a cell from before there was a choice
+    path.write_text(json.dumps(cell))
+    assert work(tmp_path, [(3, 0)], SETTINGS, **images) == []
     path.write_text(json.dumps(cell | {"source": "photographs"}))
     with pytest.raises(ValueError, match="different data"):
         sweep.collect(tmp_path, [(2, 0), (3, 0)], SETTINGS)
