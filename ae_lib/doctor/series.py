@@ -1,6 +1,7 @@
 """Whether series (N, channels, length) are folded the right way."""
 
 import torch
+from torch import nn
 
 from .sample import main_tensor
 
@@ -18,6 +19,24 @@ def rearranged(a, b):
     """Tell whether two tensors hold the same values in other places."""
     same = a.numel() == b.numel()
     return same and torch.equal(a.flatten().sort()[0], b.flatten().sort()[0])
+
+
+def seams(v):
+    """Return how alike the end of each row and the beginning of the next are.
+
+    Rows that were cut out of one recording go on where the last one ends; the channels
+    of a moment do not.
+    """
+    n, rows, columns = v.shape
+    cut = torch.stack([v[:, :-1, -1], v[:, 1:, 0]], 2)  # (N, rows - 1, 2)
+    inside = (torch.arange(1, rows) * columns) % rows != 0
+    return along(cut[:, inside], 2) if inside.any() else 0.0
+
+
+def over_time(model, v):
+    """Tell whether a recurrent network reads v (N, T, F) moment by moment."""
+    first = next((m for m in model.modules() if isinstance(m, nn.RNNBase)), None)
+    return bool(first and first.batch_first and first.input_size == v.shape[2])
 
 
 def check(case):
@@ -53,6 +72,9 @@ def check(case):
         }
         if conv and rows > columns >= 2:
             readings["x = x.permute(0, 2, 1)"] = along(v, 1)
+        if not conv and over_time(case.program.model, v):
+            now, whole = along(v, 1), along(v.reshape(n, columns, rows), 2)
+            readings = {next(iter(readings)): min(whole, seams(v))}
         remedy, then = max(readings.items(), key=lambda row: row[1])
         if 1 - then > case.limits["layout.gain"] * (1 - now) or then < 0.75:
             continue
@@ -62,7 +84,7 @@ def check(case):
             "data.layout",
             "error",
             {
-                "statistic": "correlation of neighbours along the last axis",
+                "statistic": "correlation of neighbours in time",
                 "value": round(now, 3),
                 "threshold": round(1 - case.limits["layout.gain"] * (1 - now), 3),
                 "where": where,

@@ -445,6 +445,35 @@ def test_series_that_the_model_turns_round_are_right():
     assert "data.layout" in faults(OverTime(False), x)
 
 
+class Reader(nn.Module):
+    """Read a series (N, time, channels) with a GRU, and write it at once."""
+
+    def __init__(self, channels, length):
+        super().__init__()
+        torch.manual_seed(0)
+        self.read = nn.GRU(channels, 24, batch_first=True)
+        self.code = nn.Linear(24, 8)
+        self.write = nn.Linear(8, length * channels)
+        self.shape = (length, channels)
+
+    def forward(self, x):
+        _, h = self.read(x)
+        return self.write(self.code(h[-1])).unflatten(1, self.shape)
+
+
+def test_a_view_that_swaps_time_and_sensors_is_seen_by_a_recurrent_network():
+    maker = torch.Generator().manual_seed(0)
+    x = torch.randn(192, 24, 6, generator=maker).cumsum(1)
+    x = (x - x.mean(0)) / x.std(0)
+    assert "data.layout" not in faults(Reader(6, 24), x)
+    swapped = x.transpose(1, 2).reshape(192, 24, 6)
+    assert "data.layout" in faults(Reader(6, 24), swapped)
+    # Frames whose neighbouring channels are more alike than neighbouring moments.
+    frames = torch.randn(192, 24, 12, generator=maker).cumsum(2)
+    frames[:, 1:] = 0.6 * frames[:, :-1] + 0.8 * frames[:, 1:]
+    assert "data.layout" not in faults(Reader(12, 24), frames)
+
+
 def test_logarithms_of_shares_are_scores():
     torch.manual_seed(0)
     shares = torch.distributions.Dirichlet(torch.full((32,), 0.3)).sample((192,))
