@@ -535,6 +535,57 @@ repaired = best / d("VAE σ = 0.3, mixture")
 claim("a mixture repairs the VAE as well", repaired, ">", 1.2)
 
 # %% [markdown]
+# Was that fair? A VAE has more to learn, and everybody had little time. On
+# record: all 60,000 digits, five epochs, so 17 times as many steps, three
+# seeds, 5,000 samples, and a judge who has seen all digits, too. **Guess:**
+# does the VAE's own hat catch up with the mixture on plain codes?
+
+# %%
+from ae_lib import results
+
+record = results.load("generation_mnist")
+long, late = record["data"], {}
+HATS = ("reconstructions", "N(0, 1)", "mixture")
+print(f"{'':26} d² of each seed        precision  recall")
+print(f"{'training digits':26} {long['floor']['distance']:6.1f}")
+for sigma in (None, 0.1, 0.3, 1.0):
+    name = "plain" if sigma is None else f"VAE σ = {sigma}"
+    for hat in HATS:
+        rows = [r[hat] for r in long["runs"] if r["sigma"] == sigma]
+        late[sigma, hat] = [row["distance"] for row in rows]
+        cells = "".join(f"{value:7.1f}" for value in late[sigma, hat])
+        parts = (sum(r[k] for r in rows) / 3 for k in ("precision", "recall"))
+        print(f"{name + ', ' + hat:26}{cells}", *(f"{v:9.2f}" for v in parts))
+print(results.provenance_line(record))
+
+# %% [markdown]
+# No: it falls further behind. Time was good for the decoders. Reconstructions
+# of the plain network are as near to test digits as training digits are (what
+# recall had lost above was blur), and samples of its mixture are not far from
+# them. With its own hat the VAE of $\sigma = 0.3$, the best of them, writes
+# digits eight times as far off. A mixture fitted to its codes closes most of
+# that; at $\sigma = 0.1$ all of it, where a VAE is hardly more than a plain
+# autoencoder with a little noise in its code. At $\sigma = 1$ the blur is
+# asked for, and stays.
+
+
+# %%
+# NBVAL_CHECK_OUTPUT
+def late_ratio(a, b):
+    """Give the least ratio of distances, a over b, of any seed."""
+    return min(x / y for x, y in zip(late[a], late[b]))
+
+
+near = max(late[None, "reconstructions"]) / long["floor"]["distance"]
+claim("on record: reconstructions as near as digits", near, "<", 1.1)
+behind = min(late_ratio((s, HATS[1]), (None, HATS[2])) for s in (0.1, 0.3, 1))
+claim("every VAE's N(0, 1) behind the plain mixture", behind, ">", 5)
+cured = late_ratio((0.3, HATS[1]), (0.3, HATS[2]))
+claim("a mixture still repairs the VAE", cured, ">", 4, unit="times")
+even = late_ratio((0.1, HATS[2]), (None, HATS[2]))
+claim("at σ = 0.1 to where the plain network is", even, "~", 1, tol=0.15)
+
+# %% [markdown]
 # ## Warming up
 #
 # Early in training the decoder is poor, a code is worth little, and its price
@@ -587,7 +638,8 @@ for sigma, warm, seeds in (
     (SIGMAS[-1], True, (0,)),
 ):
     for seed in seeds:
-        drawing = train_vae(sigma, warm, seed)
+        known = (sigma, warm, seed) == (1.0, False, 0)  # trained above
+        drawing = vaes[sigma] if known else train_vae(sigma, warm, seed)
         kl, error = nats(drawing), error_of_draws(drawing, test.unit())
         units.setdefault((sigma, warm), []).append(int((kl > 0.1).sum()))
         bound = error * D / (2 * sigma**2) + kl.sum()
@@ -747,10 +799,10 @@ claim("where the object is, neither says linearly", place, "<", 0.2)
 # first. The VAE is [four steps of arithmetic](#A-code-that-is-drawn) and one
 # dial; a common line of code sets that dial to collapse. With its own hat it
 # [does not beat](#Does-the-VAE-write-better-digits?) a plain network with a
-# mixture here. [Warming up](#Warming-up) wakes units, and gains nothing by
-# them. [Half-way points](#Between-two-digits) are smooth and often no digits,
-# and [units without a reason](#Do-the-units-mean-something?) to be factors are
-# none.
+# mixture, neither here nor after long training. [Warming up](#Warming-up)
+# wakes units, and gains nothing by them. [Half-way
+# points](#Between-two-digits) are smooth and often no digits, and [units
+# without a reason](#Do-the-units-mean-something?) to be factors are none.
 #
 # ## Exercises
 #
