@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.heldback.fifth_b_material import tumours
+from ae_lib.doctor.clinic.tuning.eighth_b_material import tumours
 from ae_lib.doctor.clinic.material import digits, loader, scenes, waves
 from ae_lib.doctor.clinic.parts import conv
 from ae_lib.doctor.clinic.program import faulty

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Normal
 
-from ae_lib.doctor.clinic.heldback.fifth_a_material import (
+from ae_lib.doctor.clinic.tuning.eighth_a_material import (
     PoolNet,
     Strided,
     sensors,

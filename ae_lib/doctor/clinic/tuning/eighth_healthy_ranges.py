@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fifth_healthy_material import (
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import (
     beats,
     fit,
     grey,

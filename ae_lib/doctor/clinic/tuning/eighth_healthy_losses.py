@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.fifth_healthy_material import counts, fit, grey
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import counts, fit, grey
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
 from ae_lib.doctor.clinic.parts import conv
 from ae_lib.doctor.clinic.program import healthy

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.fifth_a_material import (
+from ae_lib.doctor.clinic.tuning.eighth_a_material import (
     PoolNet,
     Strided,
     Tabular,
