@@ -1,4 +1,4 @@
-"""Tables, series, spectra and networks for the programs named fifth."""
+"""Tables, series, spectra and networks for the programs named eighth."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""Data, measures and a training log for the fifth round of faulty programs."""
+"""Data, measures and a training log for the eighth round of faulty programs."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""Data and small helpers for the healthy programs of the fifth bank."""
+"""Data and small helpers for the healthy programs of the eighth bank."""
 
 from functools import cache
 
