@@ -1,0 +1,149 @@
+"""Runs in which the first NaN comes from a root, a quotient, a logarithm."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ae_lib.doctor.clinic.heldback.sixth_c_material import counts
+from ae_lib.doctor.clinic.material import digits, loader, patches, table
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, kl, stack
+from ae_lib.doctor.clinic.program import faulty
+
+
+# Asked: https://discuss.pytorch.org/t/94875
+@faulty("step.nonfinite", steps=200, bar=0.35)
+def root_of_each_pixels_error(seed, fixed):
+    """Take the root of the mean squared error of every pixel, some of them perfect."""
+    x, _ = digits(512, seed, size=8)
+    model = dense((1, 8, 8), (64,), 12, last=nn.ReLU)
+    tiny = 1e-8 if fixed else 0.0
+
+    def loss(output, target):
+        return ((output - target).square().mean(0) + tiny).sqrt().mean()
+
+    case = {"model": model, "batches": loader(x, seed=seed), "loss": loss}
+    return {**case, "optimizer": adam(model)}
+
+
+class OnTheSphere(AE):
+    """Divide the code by its length."""
+
+    safe = False
+
+    def encode(self, x):
+        z = F.relu(self.encoder(x))
+        length = z.norm(dim=1, keepdim=True)
+        return z / (length + 1e-6 if self.safe else length)
+
+
+@faulty("step.nonfinite", steps=200, bar=0.4)
+def code_divided_by_its_length(seed, fixed):
+    """Divide a ReLU code by its length, with a few black frames among the pictures."""
+    x = patches(512, seed, 8)
+    x[torch.randperm(512, generator=torch.Generator().manual_seed(seed))[:5]] = 0
+    encoder = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(192, 96, bias=False),
+        nn.ReLU(),
+        nn.Linear(96, 24, False),
+    )
+    model = OnTheSphere(encoder, dense((3, 8, 8), (96,), 24).decoder)
+    model.safe = fixed
+    return {"model": model, "batches": loader(x, seed=seed), "optimizer": adam(model)}
+
+
+@faulty("step.nonfinite", accepts=("loss.domain",), steps=250, bar=0.3)
+def logarithm_of_a_relu(seed, fixed):
+    """Write the Poisson likelihood with the logarithm of a rate that ReLU makes zero."""
+    model = dense((40,), (64,), 6, last=nn.Softplus if fixed else nn.ReLU)
+
+    def loss(rate, target):
+        return (rate - target * torch.log(rate)).mean()
+
+    case = {"model": model, "batches": loader(counts(512, seed), seed=seed)}
+    return {**case, "loss": loss, "optimizer": adam(model, 3e-3)}
+
+
+class StandardisedInside(AE):
+    """Standardise each batch in forward."""
+
+    of_one = False
+
+    def encode(self, x):
+        if self.of_one or len(x) > 1:
+            x = (x - x.mean(0)) / (x.std(0) + 1e-6)
+        return self.encoder(x)
+
+
+@faulty("step.nonfinite", accepts=("wiring.mode",), steps=120, bar=0.4)
+def deviation_of_a_single_row(seed, fixed):
+    """Standardise each batch by its own deviation; the last batch has a single row."""
+    x = table(577, seed, d=20)
+    inner = dense((20,), (48,), 6, last=None)
+    model = StandardisedInside(inner.encoder, inner.decoder)
+    model.of_one = not fixed
+    case = {"model": model, "batches": loader(x, seed=seed), "judge": [x[:512]]}
+    return {**case, "optimizer": adam(model, 3e-3)}
+
+
+def two_heads(shape, k, hidden=64, last=nn.Sigmoid):
+    """Return a dense VAE."""
+    d = torch.Size(shape).numel()
+    encoder = nn.Sequential(nn.Flatten(), *stack((d, hidden)))
+    decoder = [*stack((k, hidden)), nn.Linear(hidden, d), last()]
+    return VAE(encoder, nn.Sequential(*decoder, nn.Unflatten(1, shape)), hidden, k)
+
+
+@faulty("vae.logvar", accepts=("loss.domain", "step.nonfinite"), steps=250, bar=0.3)
+def plus_before_the_exponential(seed, fixed):
+    """Write the KL term with a plus before logvar.exp()."""
+    x, _ = digits(512, seed, size=8)
+    model = two_heads((1, 8, 8), 8)
+    sign = -1 if fixed else 1
+
+    def loss(output, target):
+        recon, mu, logvar = output
+        error = F.mse_loss(recon, target, reduction="sum") / len(target)
+        each = 1 + logvar - mu.square() + sign * logvar.exp()
+        return 10 * error - 0.5 * each.sum(1).mean()
+
+    case = {"model": model, "batches": loader(x, seed=seed), "loss": loss}
+    return {**case, "optimizer": adam(model)}
+
+
+class PixelVariance(nn.Module):
+    """Decode a mean and a log-variance for each value."""
+
+    def __init__(self, d, k, floor):
+        super().__init__()
+        self.encoder = nn.Sequential(*stack((d, 64)), nn.Linear(64, k))
+        self.trunk = nn.Sequential(*stack((k, 64)))
+        self.mean, self.spread = nn.Linear(64, d), nn.Linear(64, d)
+        self.floor = floor
+
+    def forward(self, x):
+        h = self.trunk(self.encoder(x))
+        log_sigma2 = self.spread(h)
+        return {
+            "x_hat": F.relu(self.mean(h)),
+            "log_sigma2": log_sigma2.clamp(min=self.floor)
+            if self.floor
+            else log_sigma2,
+        }
+
+
+@faulty(
+    "vae.logvar", accepts=("step.nonfinite", "loss.scale", "loss.domain"), steps=500
+)
+def variance_of_black_pixels(seed, fixed):
+    """Learn a log-variance for every pixel, also for those that are always black."""
+    x, _ = digits(512, seed, size=8)
+    model = PixelVariance(64, 12, -6.0 if fixed else None)
+
+    def loss(output, target):
+        spread = output["log_sigma2"]
+        error = (output["x_hat"] - target).square()
+        return 0.5 * (spread + error / spread.exp()).mean()
+
+    case = {"model": model, "batches": loader(x.flatten(1), seed=seed), "loss": loss}
+    return {**case, "optimizer": adam(model, 5e-3)}
