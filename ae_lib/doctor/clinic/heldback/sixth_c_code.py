@@ -78,7 +78,7 @@ def channels_halved_to_one(seed, fixed):
 # Asked: https://forums.fast.ai/t/auto-encoders-identity-function-and-overfitting/113348
 @faulty("code.identity", steps=0, measure=refuses_noise, bar=0.4)
 def wider_than_the_input(seed, fixed):
-    """Choose a code of 128 for images of 64 pixels, to detect odd digits by the error."""
+    """Choose a code of 128 for images of 64 pixels, to find odd digits."""
     x, _ = digits(1024, seed, size=8)
     model = dense((1, 8, 8), (128,), 10 if fixed else 128, act=nn.LeakyReLU, last=None)
     optimizer = adam(model)

@@ -16,8 +16,8 @@ class SparseAE(nn.Module):
 
     def __init__(self, d, k, act, hidden=None):
         super().__init__()
-        layers = [nn.Linear(d, hidden), nn.ReLU(), nn.Linear(hidden, k)]
-        self.enc = nn.Sequential(*layers) if hidden else nn.Linear(d, k)
+        first = [nn.Linear(d, hidden), nn.ReLU()] if hidden else []
+        self.enc = nn.Sequential(*first, nn.Linear(hidden or d, k))
         self.act, self.dec = act, nn.Linear(k, d)
 
     def encode(self, x):
@@ -55,7 +55,7 @@ def l1_summed_over_the_batch(seed, fixed):
     return {**case, "optimizer": adam(model, 3e-3)}
 
 
-# Asked: https://github.com/keras-team/keras/issues/5414
+# Asked: https://github.com/jatinshah/ufldl_tutorial/issues/5
 @faulty("sparse.too-strong", accepts=("loss.scale",), steps=300, bar=0.4)
 def three_times_the_kl_of_a_thousandth(seed, fixed):
     """Copy beta = 3 from lecture notes with a summed error and use it with the mean."""

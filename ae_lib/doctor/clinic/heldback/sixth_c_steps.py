@@ -34,13 +34,13 @@ def summed_with_the_rate_of_the_mean(seed, fixed):
     return {"model": model, "batches": data, "loss": loss, "optimizer": optimizer}
 
 
-@faulty("step.too-large", steps=160, bar=0.4)
-def one_cycle_up_to_a_half(seed, fixed):
-    """Let OneCycleLR raise the rate of Adam to 0.5."""
+@faulty("step.too-large", steps=240, bar=0.4)
+def cyclic_up_to_one(seed, fixed):
+    """Let CyclicLR swing the rate of Adam between 0.001 and 1."""
     model = dense((1, 16, 16), (96, 48), 8, act=nn.ELU)
     optimizer = adam(model, 1e-3)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 0.004 if fixed else 0.5, total_steps=8000
+    cycle = torch.optim.lr_scheduler.CyclicLR(
+        optimizer, 1e-3, 0.005 if fixed else 1.0, 40, cycle_momentum=False
     )
 
     def step(model, batch):
@@ -69,17 +69,18 @@ def decoder_at_a_rate_of_one_tenth(seed, fixed):
     return {"model": model, "batches": data, "optimizer": optimizer}
 
 
-# Asked: https://blog.keras.io/building-autoencoders-in-keras.html (ported)
-@faulty("step.too-small", steps=200, bar=0.25)
+# Asked: https://blog.keras.io/building-autoencoders-in-keras.html
+@faulty("step.too-small", steps=600, bar=0.2)
 def adadelta_with_the_rate_of_keras(seed, fixed):
     """Port a tutorial with Adadelta and take lr=0.001, the default of Keras."""
-    x, y = digits(512, seed)
-    model = dense((1, 28, 28), (), 32)
+    x, y = digits(1024, seed, size=8)
+    model = dense((1, 8, 8), (48,), 24)
     optimizer = torch.optim.Adadelta(model.parameters(), 1.0 if fixed else 0.001)
     case = {"model": model, "batches": loader(x, y, seed=seed)}
     return {**case, "loss": nn.BCELoss(), "optimizer": optimizer}
 
 
+# Asked: https://github.com/leftthomas/SRGAN/issues/94
 @faulty("step.too-small", steps=320, bar=0.5)
 def decayed_after_every_batch(seed, fixed):
     """Call scheduler.step() after each batch with a decay meant for epochs."""

@@ -60,7 +60,7 @@ def conv_weights_of_one(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model, 1e-3)}
 
 
-@faulty("signal.init-scale", accepts=("signal.common-mode",), steps=250, bar=0.5)
+@faulty("signal.init-scale", accepts=("signal.common-mode",), steps=250, bar=0.75)
 def constant_weights_everywhere(seed, fixed):
     """Fill every weight matrix of a table autoencoder with 0.05 to be reproducible."""
     model = dense((24,), (48,), 6, act=nn.Tanh, last=None)
@@ -105,7 +105,7 @@ class ForgottenActivation(nn.Module):
         return self.fc4(z).view_as(x), h
 
 
-@faulty("signal.linear", accepts=("code.too-small",), steps=700, bar=0.45)
+@faulty("signal.linear", accepts=("code.too-small",), steps=700, bar=0.7)
 def relu_called_and_dropped(seed, fixed):
     """Write F.relu(x) on a line of its own and go on with x."""
     model = ForgottenActivation(fixed)
@@ -113,7 +113,8 @@ def relu_called_and_dropped(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model, 4e-3)}
 
 
-@faulty("signal.linear", accepts=("code.too-small",), steps=800, bar=0.75)
+# Asked: https://github.com/PantoMatrix/PantoMatrix/issues/52
+@faulty("signal.linear", accepts=("code.too-small",), steps=800, bar=0.68)
 def leaky_relu_with_true(seed, fixed):
     """Write nn.LeakyReLU(True) for in-place, which sets the negative slope to one."""
 
@@ -129,7 +130,7 @@ class RingSensors(AE):
     """Hold an encoder and a decoder for sensors on a ring."""
 
 
-@faulty("signal.linear", accepts=("code.too-small",), steps=800, bar=0.5)
+@faulty("signal.linear", accepts=("code.too-small",), steps=800, bar=0.75)
 def stacked_convolutions_only(seed, fixed):
     """Stack convolutions over a ring of sensors with no activation in between."""
     act = nn.GELU if fixed else nn.Identity
