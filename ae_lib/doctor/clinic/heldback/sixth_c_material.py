@@ -38,6 +38,17 @@ def spectra(n: int = 512, seed: int = 0, channels: int = 48) -> Tensor:
     return (height.unsqueeze(2) * lines).sum(1).clamp(0, 1)
 
 
+def weave(n: int = 512, seed: int = 0, size: int = 12, fine: float = 0.05) -> Tensor:
+    """Return images (n, 1, size, size) of shaded cloth with fine diagonal threads."""
+    rng = made(seed)
+    slope = 2 * torch.rand(n, 2, 1, 1, generator=rng) - 1
+    grid = torch.linspace(-1, 1, size)
+    shade = 0.5 + 0.22 * (slope[:, 0] * grid + slope[:, 1] * grid.view(-1, 1))
+    phase = 2 * torch.pi * torch.rand(n, 1, 1, generator=rng)
+    place = torch.arange(size) + torch.arange(size).view(-1, 1)
+    return (shade + fine * torch.sin(2.2 * place + phase)).unsqueeze(1)
+
+
 def counts(n: int = 512, seed: int = 0, words: int = 40, topics: int = 4) -> Tensor:
     """Return word counts (n, words) of documents that mix a few topics."""
     rng = made(seed)

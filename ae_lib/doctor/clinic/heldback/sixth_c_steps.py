@@ -102,7 +102,7 @@ def decayed_after_every_batch(seed, fixed):
     return {"model": model, "batches": data, "optimizer": optimizer, "step": step}
 
 
-@faulty("step.too-small", steps=300, bar=0.4)
+@faulty("step.too-small", steps=300, bar=0.6)
 def clipped_to_a_thousandth(seed, fixed):
     """Clip the norm of the gradients to 1e-3 before a step of SGD."""
     model = dense((24,), (64,), 8, act=nn.Tanh, last=None)
@@ -120,10 +120,6 @@ def clipped_to_a_thousandth(seed, fixed):
     return {"model": model, "batches": data, "optimizer": optimizer, "step": step}
 
 
-class Film(AE):
-    """Compress short clips with 3D convolutions."""
-
-
 @faulty("step.too-small", steps=80, bar=0.5)
 def fine_tuning_rate_from_scratch(seed, fixed):
     """Train a clip autoencoder from scratch with lr=2e-6 and AdamW."""
@@ -138,7 +134,7 @@ def fine_tuning_rate_from_scratch(seed, fixed):
         nn.Linear(576, 576),
         nn.Unflatten(1, (1, 4, 12, 12)),
     )
-    model = Film(encoder, decoder)
+    model = AE(encoder, decoder)
     optimizer = torch.optim.AdamW(model.parameters(), 2e-3 if fixed else 2e-6)
     data = loader(clips, batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": optimizer}

@@ -126,10 +126,6 @@ def leaky_relu_with_true(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
-class RingSensors(AE):
-    """Hold an encoder and a decoder for sensors on a ring."""
-
-
 @faulty("signal.linear", accepts=("code.too-small",), steps=800, bar=0.75)
 def stacked_convolutions_only(seed, fixed):
     """Stack convolutions over a ring of sensors with no activation in between."""
@@ -153,7 +149,7 @@ def stacked_convolutions_only(seed, fixed):
         act(),
         nn.ConvTranspose1d(12, 1, 4, 2, 1),
     )
-    model = RingSensors(encoder, decoder)
+    model = AE(encoder, decoder)
     return {
         "model": model,
         "batches": loader(x, seed=seed),
