@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_c_material import counts
+from ae_lib.doctor.clinic.heldback.sixth_c_material import chords, counts
 from ae_lib.doctor.clinic.material import digits, loader, patches, table
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, stack
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, kl, stack
 from ae_lib.doctor.clinic.program import faulty
 
 
@@ -119,6 +119,36 @@ def plus_before_the_exponential(seed, fixed):
         return 10 * error - 0.5 * each.sum(1).mean()
 
     case = {"model": model, "batches": loader(x, seed=seed), "loss": loss}
+    return {**case, "optimizer": adam(model)}
+
+
+class ReluHeads(VAE):
+    """Activate the head of the log-variance like any other layer."""
+
+    act = staticmethod(F.relu)
+
+    def forward(self, x):
+        h = self.encoder(x)
+        mu, logvar = self.fc_mu(h), self.act(self.fc_logvar(h))
+        z = mu + torch.exp(0.5 * logvar) * torch.randn_like(mu)
+        return {"recon": self.decoder(z), "mu": mu, "logvar": logvar}
+
+
+@faulty("vae.logvar", accepts=("vae.collapse", "signal.dead-units"), steps=400, bar=0.5)
+def relu_on_the_log_variance(seed, fixed):
+    """Put a ReLU on the log-variance, so that no deviation can be below one."""
+    plain = two_heads((40,), 6, last=nn.Identity)
+    model = ReluHeads(plain.encoder, plain.decoder, 64, 6)
+    if fixed:
+        model.act = nn.Identity()
+
+    def loss(output, target):
+        error = F.mse_loss(output["recon"], target, reduction="sum") / len(target)
+        each = kl(output["mu"], output["logvar"]).sum(1).mean()
+        return 2 * error + each
+
+    data = loader(chords(512, seed, 40, tones=2), seed=seed)
+    case = {"model": model, "batches": data, "loss": loss}
     return {**case, "optimizer": adam(model)}
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from ae_lib.doctor.clinic.heldback.sixth_c_material import fit, spectra, weave
 from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import codes, detail, quiet_units
+from ae_lib.doctor.clinic.measures import detail, quiet_units
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense_vae, elbo
 from ae_lib.doctor.clinic.program import faulty
 
@@ -130,27 +130,6 @@ def divided_by_the_batch_again(seed, fixed):
 
     case = {"model": model, "batches": loader(spectra(512, seed), seed=seed)}
     return {**case, "loss": loss, "optimizer": adam(model, 3e-3)}
-
-
-def restful(case: dict) -> float:
-    """Return minus the mean activation of the code."""
-    return -codes(case).mean().item()
-
-
-# Asked: https://discuss.pytorch.org/t/81990
-@faulty("sparse.inert", steps=400, measure=restful, bar=-0.2)
-def mean_of_a_sigmoid_of_a_sigmoid(seed, fixed):
-    """Put a sigmoid code through sigmoid again before its mean meets the target."""
-    x, _ = digits(512, seed, size=8)
-    model = SparseAE(64, 48, nn.Sigmoid())
-
-    def loss(output, target):
-        recon, z = output
-        mean = z.mean(0) if fixed else torch.sigmoid(z).mean(1)
-        return F.mse_loss(recon, target) + 1e-3 * kl_to(0.05, mean)
-
-    case = {"model": model, "batches": loader(x, seed=seed), "loss": loss}
-    return {**case, "optimizer": adam(model, 3e-3)}
 
 
 @faulty("fit.blurry", steps=0, measure=detail, bar=0.5)

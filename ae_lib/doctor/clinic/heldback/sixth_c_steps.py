@@ -37,7 +37,7 @@ def summed_with_the_rate_of_the_mean(seed, fixed):
 @faulty("step.too-large", steps=240, bar=0.4)
 def cyclic_up_to_one(seed, fixed):
     """Let CyclicLR swing the rate of Adam between 0.001 and 1."""
-    model = dense((1, 16, 16), (96, 48), 8, act=nn.ELU)
+    model = dense((48,), (64,), 8, act=nn.ELU)
     optimizer = adam(model, 1e-3)
     cycle = torch.optim.lr_scheduler.CyclicLR(
         optimizer, 1e-3, 0.005 if fixed else 1.0, 40, cycle_momentum=False
@@ -51,7 +51,7 @@ def cyclic_up_to_one(seed, fixed):
         cycle.step()
         return loss.item()
 
-    data = loader(bumps(512, seed), seed=seed)
+    data = loader(spectra(512, seed), seed=seed)
     return {"model": model, "batches": data, "optimizer": optimizer, "step": step}
 
 
