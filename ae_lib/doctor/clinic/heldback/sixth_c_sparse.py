@@ -7,7 +7,7 @@ from torch import nn
 from ae_lib.doctor.clinic.heldback.sixth_c_material import fit, spectra, weave
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.measures import detail, quiet_units
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense_vae, elbo
+from ae_lib.doctor.clinic.parts import AE, adam, dense_vae, elbo
 from ae_lib.doctor.clinic.program import faulty
 
 
@@ -136,9 +136,19 @@ def divided_by_the_batch_again(seed, fixed):
 def average_against_the_checkerboard(seed, fixed):
     """End the decoder in a 5 x 5 average so that no checkerboard can show."""
     x = weave(512, seed)
-    model = conv((1, 12, 12), 24, width=12)
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 12, 4, 2, 1), nn.SiLU(), nn.Flatten(), nn.Linear(432, 16)
+    )
+    decoder = nn.Sequential(
+        nn.Linear(16, 64),
+        nn.SiLU(),
+        nn.Linear(64, 288),
+        nn.Unflatten(1, (8, 6, 6)),
+        nn.ConvTranspose2d(8, 1, 4, 2, 1),
+    )
     if not fixed:
-        model.decoder.append(nn.AvgPool2d(5, 1, 2, count_include_pad=False))
+        decoder.append(nn.AvgPool2d(5, 1, 2, count_include_pad=False))
+    model = AE(encoder, decoder)
     optimizer = adam(model, 3e-3)
     fit(model, x, 40, optimizer, seed=seed)
     return {"model": model, "batches": loader(x, seed=seed), "optimizer": optimizer}
