@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib.doctor.clinic.heldback.sixth_c_material import (
-    bumps,
     chords,
     counts,
     made,
@@ -191,9 +190,9 @@ def components_by_gradient(seed):
 @healthy(steps=300, bar=0.4)
 def adadelta_at_its_own_rate(seed):
     """Train with Adadelta at the rate of one that PyTorch gives it."""
-    model = dense((1, 12, 12), (96,), 12, act=nn.ELU)
+    model = dense((48,), (64,), 8, act=nn.ELU)
     optimizer = torch.optim.Adadelta(model.parameters())
-    data = loader(bumps(512, seed, 12), seed=seed)
+    data = loader(spectra(512, seed), seed=seed)
     return {"model": model, "batches": data, "optimizer": optimizer}
 
 
