@@ -50,7 +50,7 @@ def one_state_for_many_sensors(seed, fixed):
 @faulty("code.too-small", steps=250, bar=0.56)
 def channels_halved_to_one(seed, fixed):
     """Halve the channels at every stride until one channel of 2 x 2 is left."""
-    last = 8 if fixed else 1
+    last = 24 if fixed else 1
     encoder = nn.Sequential(
         nn.Conv2d(3, 16, 3, 2, 1),
         nn.ReLU(),
@@ -129,7 +129,7 @@ def convolutions_without_a_stride(seed, fixed):
 @faulty("code.identity", steps=0, measure=refuses_noise, bar=0.5)
 def fraud_table_with_a_full_code(seed, fixed):
     """Look for odd rows of a table with layers that are as wide as the table."""
-    x = table(1024, seed, d=16, rank=10)
+    x = table(1024, seed, d=16, rank=13)
     model = dense((16,), (32,), 5 if fixed else 16, act=nn.ELU, last=None)
     optimizer = adam(model, 5e-3)
     fit(model, x, 40, optimizer, seed=seed)

@@ -109,12 +109,12 @@ def early_stopping_with_a_coarse_delta(seed, fixed):
 
 @faulty("fit.overfit", steps=0, bar=0.65)
 def forty_digits_and_a_wide_network(seed, fixed):
-    """Train a wide network for 150 epochs on forty digits."""
+    """Train a wide network for 120 epochs on forty digits."""
     x, _ = digits(1240, seed, size=8)
     train, val = (x[:1000] if fixed else x[:40]), x[1040:]
     model = dense((1, 8, 8), (256, 128), 32)
     optimizer = adam(model, 3e-3)
-    epochs, size = (15, 25) if fixed else (150, 8)
+    epochs, size = (15, 25) if fixed else (120, 10)
     history = fit(model, train, epochs, optimizer, val=val, batch_size=size, seed=seed)
     data = loader(train, batch_size=size, seed=seed)
     case = {"model": model, "batches": data, "optimizer": optimizer}
