@@ -136,7 +136,9 @@ class ReluHeads(VAE):
         return {"recon": self.decoder(z), "mu": mu, "logvar": logvar}
 
 
-@faulty("vae.logvar", accepts=("vae.collapse", "signal.dead-units"), steps=400, bar=0.5)
+@faulty(
+    "vae.logvar", accepts=("vae.collapse", "signal.dead-units"), steps=400, bar=0.86
+)
 def relu_on_the_log_variance(seed, fixed):
     """Put a ReLU on the log-variance, so that no deviation can be below one."""
     plain = two_heads((40,), 6, last=nn.Identity)

@@ -10,6 +10,7 @@ from ae_lib.doctor.clinic.heldback.sixth_c_material import (
     fit,
     made,
     spectra,
+    weave,
 )
 from ae_lib.doctor.clinic.material import loader, patches, table
 from ae_lib.doctor.clinic.parts import AE, adam, dense
@@ -86,6 +87,29 @@ def averaged_over_all_time(seed, fixed):
     """Average the features of a wave over all of its periods before the code."""
     model = WaveNetlet(pooled=not fixed)
     data = loader(chords(512, seed), seed=seed)
+    return {"model": model, "batches": data, "optimizer": adam(model)}
+
+
+@faulty("signal.common-mode", accepts=("fit.mean-image",), steps=250, bar=0.4)
+def sigmoids_as_in_the_old_papers(seed, fixed):
+    """Follow an old paper and put a sigmoid after each layer."""
+    act = nn.SiLU if fixed else nn.Sigmoid
+    encoder = nn.Sequential(
+        nn.Conv2d(1, 8, 4, 2, 1),
+        act(),
+        nn.Conv2d(8, 16, 4, 2, 1),
+        act(),
+        nn.Flatten(),
+        nn.Linear(144, 48),
+        act(),
+        nn.Linear(48, 12),
+        act(),
+    )
+    decoder = nn.Sequential(
+        nn.Linear(12, 48), act(), nn.Linear(48, 144), nn.Unflatten(1, (1, 12, 12))
+    )
+    data = loader(weave(512, seed), seed=seed)
+    model = AE(encoder, decoder)
     return {"model": model, "batches": data, "optimizer": adam(model)}
 
 
