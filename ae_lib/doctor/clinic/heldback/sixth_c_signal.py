@@ -110,7 +110,7 @@ def sigmoids_as_in_the_old_papers(seed, fixed):
     )
     data = loader(weave(512, seed), seed=seed)
     model = AE(encoder, decoder)
-    return {"model": model, "batches": data, "optimizer": adam(model)}
+    return {"model": model, "batches": data, "optimizer": adam(model, 5e-3)}
 
 
 class HashingAE(AE):

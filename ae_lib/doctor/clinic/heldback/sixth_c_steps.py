@@ -55,7 +55,7 @@ def cyclic_up_to_one(seed, fixed):
     return {"model": model, "batches": data, "optimizer": optimizer, "step": step}
 
 
-@faulty("step.too-large", steps=200, bar=0.5)
+@faulty("step.too-large", steps=200, bar=0.2)
 def decoder_at_a_rate_of_one_tenth(seed, fixed):
     """Give the decoder a group of its own with lr=3e-1 where 3e-3 was meant."""
     model = dense((48,), (64, 64), 8)
