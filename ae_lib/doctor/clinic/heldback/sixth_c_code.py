@@ -114,7 +114,7 @@ class Vibration(nn.Module):
         return self.dec(self.middle(self.enc(x)))
 
 
-# Asked: https://arxiv.org/html/2306.12627v2
+# See: https://arxiv.org/html/2306.12627v2
 @faulty("code.identity", steps=0, measure=refuses_noise, bar=0.5)
 def convolutions_without_a_stride(seed, fixed):
     """Detect broken bearings with convolutions that never shorten the signal."""

@@ -18,7 +18,7 @@ class WithCode(AE):
         return self.decode(z), z
 
 
-# Asked: https://discuss.pytorch.org/t/94875
+# Asked: https://discuss.pytorch.org/t/function-mselossbackward-returned-nan-values-in-its-0th-output/94875
 @faulty("step.nonfinite", steps=200, bar=0.35)
 def distances_to_oneself(seed, fixed):
     """Keep all distances within a batch, the root of zero on the diagonal included."""

@@ -50,7 +50,6 @@ class VisitAE(nn.Module):
         return self.decoder(self.encoder(x))
 
 
-# Asked: https://discuss.pytorch.org/t/loss-not-decreasing-in-lstm-network/159152
 @faulty("signal.common-mode", accepts=("fit.mean-image",), steps=200, bar=0.35)
 def last_state_after_the_padding(seed, fixed):
     """Take the last state of a GRU for series that are padded with many zeros."""

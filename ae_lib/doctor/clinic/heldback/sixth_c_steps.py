@@ -69,7 +69,7 @@ def decoder_at_a_rate_of_one_tenth(seed, fixed):
     return {"model": model, "batches": data, "optimizer": optimizer}
 
 
-# Asked: https://blog.keras.io/building-autoencoders-in-keras.html
+# See: https://blog.keras.io/building-autoencoders-in-keras.html
 @faulty("step.too-small", steps=600, bar=0.2)
 def adadelta_with_the_rate_of_keras(seed, fixed):
     """Port a tutorial with Adadelta and take lr=0.001, the default of Keras."""

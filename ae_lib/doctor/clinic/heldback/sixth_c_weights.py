@@ -25,7 +25,6 @@ class Seq2Vec2Seq(nn.Module):
         return self.out(self.decoder(repeated)[0])
 
 
-# Asked: https://discuss.pytorch.org/t/loss-not-decreasing-in-lstm-network/159152
 @faulty(
     "signal.init-scale",
     accepts=("signal.common-mode", "signal.saturated"),
