@@ -116,7 +116,7 @@ def temperatures_in_kelvin(seed, fixed):
     return {"model": model, "batches": data, "optimizer": optimizer}
 
 
-@faulty("data.order", steps=144, bar=0.5)
+@faulty("data.order", steps=144, bar=0.8)
 def machines_one_after_the_other(seed, fixed):
     """Concatenate the recordings of four machines and read them without shuffling."""
     kinds = [
@@ -153,7 +153,7 @@ def cursor_that_never_moves(seed, fixed):
     """Write a batch generator that forgets to move its cursor."""
     x, _ = digits(640, seed, size=16)
     model = conv((1, 16, 16), 32, act=nn.ELU)
-    data = Feeder(x[:512], 32, fixed)
+    data = Feeder(x[:512], 8, fixed)
     return {
         "model": model,
         "batches": data,

@@ -33,6 +33,13 @@ def heartbeats(n: int, seed: int, t: int = 32) -> Tensor:
     return (beats - beats.mean()) / beats.std()
 
 
+def tones(n: int, seed: int, rate: int = 250, t: int = 64) -> Tensor:
+    """Return pure tones (n, t) recorded at `rate` samples a second."""
+    g = made(seed)
+    hertz, phase = 4 + 6 * torch.rand(n, 1, generator=g), torch.rand(n, 1, generator=g)
+    return torch.sin(2 * torch.pi * (hertz * torch.arange(t) / rate + phase))
+
+
 def counts(n: int, seed: int, d: int = 30) -> Tensor:
     """Return counts (n, d) with low-rank log rates; their mean is about 20."""
     g = made(seed)
