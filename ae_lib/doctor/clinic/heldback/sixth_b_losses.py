@@ -53,10 +53,10 @@ class LastState(nn.Module):
         return {"x_hat": self.head(out), "z": h[-1]}
 
 
-@faulty("output.range", steps=200, bar=0.45)
+@faulty("output.range", steps=200, bar=0.5)
 def last_state_as_the_reading(seed, fixed):
     """End a recurrent decoder in an LSTM as wide as the data, with no linear layer."""
-    x = 1.5 * weather(512, seed, t=8, c=3)
+    x = 2 * weather(512, seed, t=8, c=3)
     model = LastState(3, head=fixed)
     data = loader(x, batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 1e-2)}
@@ -93,7 +93,7 @@ def _ssim(a, b):
     return (top / ((ma**2 + mb**2 + 1e-4) * (va + vb + 9e-4))).mean()
 
 
-@faulty("loss.domain", bar=-0.2)
+@faulty("loss.domain", bar=0.0)
 def similarity_as_the_loss(seed, fixed):
     """Minimise the structural similarity instead of one minus it."""
     x, _ = digits(512, seed, size=16)
@@ -118,7 +118,7 @@ class CountAE(nn.Module):
         return self.inner(torch.log1p(x))
 
 
-@faulty("loss.domain", steps=300, bar=0.3)
+@faulty("loss.domain", steps=300, bar=-0.3)
 def rates_taken_for_their_logarithm(seed, fixed):
     """Give rates to PoissonNLLLoss, which expects logarithms unless told otherwise."""
     x = counts(512, seed)
@@ -194,7 +194,7 @@ class Quantised(nn.Module):
         return self.inner.decode(through.view(len(x), -1)), z, q
 
 
-@faulty("loss.scale", steps=300, bar=0.4)
+@faulty("loss.scale", steps=300, bar=0.9)
 def commitment_summed_over_everything(seed, fixed):
     """Average the error of a VQ-VAE and sum its codebook and commitment terms."""
     x = heartbeats(512, seed)

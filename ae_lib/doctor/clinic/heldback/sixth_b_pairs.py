@@ -98,20 +98,20 @@ def colour_planes_stacked_first(seed, fixed):
     red, green, blue = patches(512, seed).unbind(1)
     planes = torch.stack([red, green, blue], 1 if fixed else 0)
     images = planes.reshape(-1, 3, 16, 16)
-    model = conv((3, 16, 16), 8)
+    model = conv((3, 16, 16), 4)
     data = loader(images, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
-@faulty("data.layout", bar=0.6)
-def recorder_viewed_channels_first(seed, fixed):
-    """View recordings of shape (N, time, channels) as (N, channels, time)."""
-    gain = torch.tensor([1.0, 0.6, -0.4, 0.8])
-    x = heartbeats(512, seed, t=48)[..., None] * gain  # (512, 48, 4)
-    x = x + 0.05 * torch.randn(x.shape, generator=made(seed))
-    x = x.transpose(1, 2).contiguous() if fixed else x.view(-1, 4, 48)
-    model = conv1d(4, 48, 8)
-    return {"model": model, "batches": loader(x, seed=seed), "optimizer": adam(model)}
+@faulty("data.layout", bar=0.5)
+def patients_of_one_hour_in_a_row(seed, fixed):
+    """View recordings of shape (time, patients, signs) as (patients, time, signs)."""
+    hours = weather(512, seed, t=16, c=3).transpose(0, 1).contiguous()
+    x = hours.transpose(0, 1) if fixed else hours.view(512, 16, 3)
+    x = x.transpose(1, 2).contiguous()  # for Conv1d
+    model = conv1d(3, 16, 8)
+    data = loader(x, batch_size=32, seed=seed)
+    return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
 class Seq2Seq(nn.Module):
