@@ -8,12 +8,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from ae_lib.doctor.clinic.heldback.sixth_b_kit import (
     column_r2,
     conv1d,
-    heartbeats,
     made,
     tones,
     weather,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, table
+from ae_lib.doctor.clinic.material import digits, loader, table
 from ae_lib.doctor.clinic.parts import adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
 
@@ -90,17 +89,6 @@ def noise_made_but_not_given(seed, fixed):
     judge = list(zip(_spoiled(x, made(seed)).split(128), x.split(128), strict=True))
     case = {"model": model, "batches": loader(x, seed=seed), "step": step}
     return {**case, "eval_batches": judge, "optimizer": optimizer}
-
-
-@faulty("data.layout", bar=0.75)
-def colour_planes_stacked_first(seed, fixed):
-    """Stack the red, green and blue planes and view them as images of three planes."""
-    red, green, blue = patches(512, seed).unbind(1)
-    planes = torch.stack([red, green, blue], 1 if fixed else 0)
-    images = planes.reshape(-1, 3, 16, 16)
-    model = conv((3, 16, 16), 4)
-    data = loader(images, seed=seed)
-    return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
 @faulty("data.layout", bar=0.5)

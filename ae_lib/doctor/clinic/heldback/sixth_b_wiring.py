@@ -27,7 +27,7 @@ class LazyOutput(nn.Module):
         return torch.sigmoid(self.out(h)).view_as(x)
 
 
-@faulty("wiring.unoptimised", bar=0.45)
+@faulty("wiring.unoptimised", bar=0.0)
 def layer_built_on_first_use(seed, fixed):
     """Create the output layer in the first forward pass, after the optimizer."""
     x, y = digits(512, seed)
@@ -99,7 +99,7 @@ class Codebook(nn.Module):
 
 
 # Asked: https://github.com/showlab/Olaf-World/issues/8
-@faulty("wiring.no-gradient", steps=250, bar=0.8)
+@faulty("wiring.no-gradient", steps=250, bar=0.6)
 def codebook_loss_on_the_straight_through_code(seed, fixed):
     """Compute the codebook loss on the output of the straight-through estimator."""
     x = heartbeats(512, seed)
@@ -130,7 +130,7 @@ class Whitened(AE):
         return torch.tensor(z, dtype=torch.float32)
 
 
-@faulty("wiring.no-gradient", bar=0.45)
+@faulty("wiring.no-gradient", bar=0.72)
 def code_standardised_in_numpy(seed, fixed):
     """Standardise the code with numpy on its way to the decoder."""
     x, _ = digits(512, seed, size=16)
@@ -195,16 +195,16 @@ def zero_grad_without_brackets(seed, fixed):
     """Write optimizer.zero_grad without the brackets."""
     x = weather(512, seed, t=24, c=2).flatten(1)
     model = dense((48,), (64, 32), 6, act=nn.Tanh, last=None)
-    optimizer = torch.optim.RMSprop(model.parameters(), 1e-3)
+    optimizer = torch.optim.SGD(model.parameters(), 0.5, momentum=0.9)
     criterion = nn.SmoothL1Loss()
 
     def train_step(model, batch):
         recon = model(batch)
         loss = criterion(recon, batch)
-        optimizer.zero_grad() if fixed else optimizer.zero_grad  # noqa: B018
+        optimizer.zero_grad() if fixed else optimizer.zero_grad
         loss.backward()
         optimizer.step()
-        return float(loss)
+        return loss.item()
 
     case = {"model": model, "batches": loader(x, seed=seed), "step": train_step}
     return {**case, "optimizer": optimizer}
