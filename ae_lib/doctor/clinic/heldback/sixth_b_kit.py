@@ -1,6 +1,7 @@
 """Data, networks and measures shared by the programs of the files sixth_b_*."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic.measures import outputs
@@ -38,6 +39,13 @@ def tones(n: int, seed: int, rate: int = 250, t: int = 64) -> Tensor:
     g = made(seed)
     hertz, phase = 4 + 6 * torch.rand(n, 1, generator=g), torch.rand(n, 1, generator=g)
     return torch.sin(2 * torch.pi * (hertz * torch.arange(t) / rate + phase))
+
+
+def walks(n: int, seed: int, t: int = 16) -> Tensor:
+    """Return smoothed random walks (n, t, 1), mean 0 and deviation 1."""
+    steps = torch.randn(n, t, 1, generator=made(seed))
+    x = F.avg_pool1d(steps.cumsum(1).transpose(1, 2), 3, 1, 1).transpose(1, 2)
+    return (x - x.mean()) / x.std()
 
 
 def counts(n: int, seed: int, d: int = 30) -> Tensor:

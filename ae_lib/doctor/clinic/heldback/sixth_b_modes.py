@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import made, weather
+from ae_lib.doctor.clinic.heldback.sixth_b_kit import walks, weather
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import code_matters, train
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, kl
@@ -24,7 +24,7 @@ class GaussianNoise(nn.Module):
         return x
 
 
-@faulty("wiring.mode", steps=250, bar=0.8)
+@faulty("wiring.mode", steps=250, bar=0.925)
 def noise_layer_without_a_switch(seed, fixed):
     """Write a noise layer for denoising that works in evaluation as well."""
     x = table(512, seed, d=24, rank=4)
@@ -126,7 +126,7 @@ class SmallUNet(nn.Module):
 
 
 # Asked: https://forums.fast.ai/t/removing-or-reducing-the-amount-of-skip-connections-in-a-unet/88902
-@faulty("wiring.bypass", steps=50, measure=code_matters, bar=0.45)
+@faulty("wiring.bypass", steps=50, measure=code_matters, bar=0.9)
 def unet_for_finding_anomalies(seed, fixed):
     """Take a U-Net, skips and all, to reconstruct good parts only."""
     x = patches(384, seed)
@@ -159,19 +159,13 @@ class Forced(nn.Module):
         return {"reconstruction": self.head(out), "code": z}
 
 
-@faulty("wiring.bypass", steps=150, measure=code_matters, bar=0.6)
+@faulty("wiring.bypass", steps=150, measure=code_matters, bar=0.8)
 def true_values_fed_to_the_decoder(seed, fixed):
-    """Feed the decoder of a series the true value before each step, in tests as well."""
-    x = _walks(384, seed)
+    """Feed the decoder of a series the true value before each step, in tests too."""
+    x = walks(384, seed)
     model = Forced(1, 8, forced=not fixed)
     data = loader(x, batch_size=48, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 1e-2)}
-
-
-def _walks(n, seed, t=16):
-    steps = torch.randn(n, t, 1, generator=made(seed))
-    x = F.avg_pool1d(steps.cumsum(1).transpose(1, 2), 3, 1, 1).transpose(1, 2)
-    return (x - x.mean()) / x.std()
 
 
 class Residual(nn.Module):
@@ -189,7 +183,7 @@ class Residual(nn.Module):
         return x + change if self.residual else change
 
 
-@faulty("wiring.bypass", steps=200, measure=code_matters, bar=0.9)
+@faulty("wiring.bypass", steps=50, measure=code_matters, bar=0.9)
 def input_added_back_as_in_dncnn(seed, fixed):
     """Add the input to the output, as a residual denoiser does."""
     x = weather(512, seed, t=16, c=3).flatten(1)
@@ -199,4 +193,6 @@ def input_added_back_as_in_dncnn(seed, fixed):
         return batch + 0.1 * torch.randn_like(batch), batch
 
     case = {"model": model, "batches": loader(x, seed=seed), "pair": pair}
-    return {**case, "judge": [x], "optimizer": adam(model, 3e-3)}
+    case |= {"judge": [x], "optimizer": adam(model, 3e-3)}
+    train(case, 150)
+    return case
