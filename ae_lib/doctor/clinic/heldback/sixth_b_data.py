@@ -12,7 +12,7 @@ from ae_lib.doctor.clinic.heldback.sixth_b_kit import (
     weather,
 )
 from ae_lib.doctor.clinic.material import digits, loader, scenes, table, waves
-from ae_lib.doctor.clinic.parts import adam, conv, dense, sgd
+from ae_lib.doctor.clinic.parts import adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
 
 
@@ -186,5 +186,5 @@ def stream_that_is_never_rewound(seed, fixed):
     x, _ = digits(512, seed, size=8)
     data = Stream(x, 64, fixed)
     model = dense((1, 8, 8), (64,), 12)
-    optimizer = sgd(model, 1.0, momentum=0.9)
+    optimizer = adam(model, 4e-3)
     return {"model": model, "batches": data, "judge": [x], "optimizer": optimizer}

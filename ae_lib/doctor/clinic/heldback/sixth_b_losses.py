@@ -179,7 +179,7 @@ def smoothness_summed_over_the_batch(seed, fixed):
 
 
 class Quantised(nn.Module):
-    """Replace the code of each beat by the nearest of 64 entries of a codebook."""
+    """Replace the code of each beat by the nearest ones of a codebook."""
 
     def __init__(self, t):
         super().__init__()

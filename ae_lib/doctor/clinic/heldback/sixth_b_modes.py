@@ -184,15 +184,11 @@ class Residual(nn.Module):
 
 
 @faulty("wiring.bypass", steps=50, measure=code_matters, bar=0.9)
-def input_added_back_as_in_dncnn(seed, fixed):
-    """Add the input to the output, as a residual denoiser does."""
+def input_added_back_for_quick_training(seed, fixed):
+    """Add the input to the output because the loss then falls at once."""
     x = weather(512, seed, t=16, c=3).flatten(1)
     model = Residual(6, residual=not fixed)
-
-    def pair(batch):
-        return batch + 0.1 * torch.randn_like(batch), batch
-
-    case = {"model": model, "batches": loader(x, seed=seed), "pair": pair}
-    case |= {"judge": [x], "optimizer": adam(model, 3e-3)}
-    train(case, 150)
+    case = {"model": model, "batches": loader(x, seed=seed)}
+    case |= {"optimizer": adam(model, 3e-3)}
+    train(case, 200)
     return case

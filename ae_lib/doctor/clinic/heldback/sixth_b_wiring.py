@@ -6,7 +6,7 @@ from torch import nn
 
 from ae_lib.doctor.clinic.heldback.sixth_b_kit import heartbeats, weather
 from ae_lib.doctor.clinic.material import digits, loader, patches, table, waves
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
+from ae_lib.doctor.clinic.parts import adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
 
 
@@ -114,31 +114,6 @@ def codebook_loss_on_the_straight_through_code(seed, fixed):
 
     case = {"model": model, "batches": loader(x, seed=seed), "loss": loss}
     return {**case, "optimizer": adam(model, 4e-3)}
-
-
-class Whitened(AE):
-    """Standardise the code over the batch before decoding it."""
-
-    in_torch = True
-
-    def encode(self, x):
-        z = self.encoder(x)
-        if self.in_torch:
-            return (z - z.mean(0)) / (z.std(0) + 1e-5)
-        z = z.detach().numpy()
-        z = (z - z.mean(axis=0)) / (z.std(axis=0) + 1e-5)
-        return torch.tensor(z, dtype=torch.float32)
-
-
-@faulty("wiring.no-gradient", bar=0.72)
-def code_standardised_in_numpy(seed, fixed):
-    """Standardise the code with numpy on its way to the decoder."""
-    x, _ = digits(512, seed, size=16)
-    inner = conv((1, 16, 16), 8, act=nn.ELU)
-    model = Whitened(inner.encoder, inner.decoder)
-    model.in_torch = fixed
-    data = loader(x, batch_size=128, seed=seed)
-    return {"model": model, "batches": data, "optimizer": adam(model, 4e-3)}
 
 
 class Categorical(nn.Module):
