@@ -10,6 +10,7 @@ from ae_lib.doctor.clinic.heldback.sixth_b_kit import (
     tones,
     weather,
 )
+from ae_lib.doctor.clinic.heldback.sixth_b_nets import Contractive
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import (
     neighbours,
@@ -57,23 +58,6 @@ def swap_noise_of_ninety_percent(seed, fixed):
 
     case = {"model": model, "batches": loader(x, batch_size=128, seed=seed)}
     return {**case, "pair": pair, "judge": [x], "optimizer": adam(model, 3e-3)}
-
-
-class Contractive(nn.Module):
-    """Return the reconstruction, the code and the input it belongs to."""
-
-    def __init__(self, encoder, decoder):
-        super().__init__()
-        self.encoder, self.decoder = encoder, decoder
-
-    def encode(self, x):
-        return self.encoder(x)
-
-    def forward(self, x):
-        if torch.is_grad_enabled():
-            x = x.detach().requires_grad_()
-        h = self.encode(x)
-        return self.decoder(h), h, x
 
 
 # Asked: https://discuss.pytorch.org/t/deep-contractive-autoencoder/12124
