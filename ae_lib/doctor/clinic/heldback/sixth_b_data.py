@@ -148,7 +148,7 @@ class Feeder:
                 cursor += self.size
 
 
-@faulty("data.order", accepts=("fit.overfit",), steps=200, bar=0.45)
+@faulty("data.order", accepts=("fit.overfit",), steps=200, bar=0.6)
 def cursor_that_never_moves(seed, fixed):
     """Write a batch generator that forgets to move its cursor."""
     x, _ = digits(640, seed, size=16)
