@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import heartbeats, tones, weather
+from ae_lib.doctor.clinic.heldback.sixth_b_kit import heartbeats, made, tones, weather
 from ae_lib.doctor.clinic.heldback.sixth_b_nets import Contractive
 from ae_lib.doctor.clinic.material import digits, loader, patches, waves
 from ae_lib.doctor.clinic.measures import neighbours, train
@@ -181,14 +181,37 @@ def more_latent_units_than_needed(seed):
     return {**case, "optimizer": adam(model, 3e-3)}
 
 
-@healthy(steps=20, measure=neighbours, bar=0.6)
-def code_that_sorts_the_tones(seed):
-    """Sort tones by their pitch with the code of a small autoencoder."""
-    x = tones(640, seed)
-    turns = torch.fft.rfft(x, 512).abs().argmax(1)
-    y = torch.bucketize(turns, turns.float().quantile(torch.tensor([0.25, 0.5, 0.75])))
-    model = dense((64,), (128, 64), 3, act=nn.GELU, last=None)
+def _cells(n, seed, d=60):
+    g, kind = made(seed), made(5)
+    y = torch.randint(6, (n,), generator=g)
+    marks = 0.8 * torch.randn(6, d, generator=kind)
+    marks = marks * (torch.rand(6, d, generator=kind) < 0.5)
+    log_rate = 0.7 + 0.6 * torch.randn(d, generator=kind) + marks[y]
+    log_rate[:, :4] = 3.5 + 0.4 * torch.randn(n, 4, generator=g)  # busy in all kinds
+    log_rate = log_rate + 0.6 * torch.randn(n, 1, generator=g)  # how much was counted
+    return torch.poisson(log_rate.exp(), generator=g), y
+
+
+class CellAE(nn.Module):
+    """Encode logarithms of counts and decode to rates."""
+
+    def __init__(self, d, k):
+        super().__init__()
+        self.inner = dense((d,), (64,), k, last=None)
+
+    def encode(self, x):
+        return self.inner.encode(torch.log1p(x))
+
+    def forward(self, x):
+        return self.inner.decode(self.encode(x)).clamp(max=8).exp()
+
+
+@healthy(steps=20, measure=neighbours, bar=0.75)
+def cell_types_from_counts(seed):
+    """Sort cells by their kind with a code learned from raw counts."""
+    x, y = _cells(640, seed)
+    model = CellAE(60, 10)
     case = {"model": model, "batches": loader(x, y, shuffle=False), "labels": y}
-    case |= {"optimizer": adam(model, 3e-3)}
+    case |= {"loss": nn.PoissonNLLLoss(log_input=False), "optimizer": adam(model, 3e-3)}
     train(case, 500)
     return case

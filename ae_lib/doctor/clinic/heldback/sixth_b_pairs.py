@@ -131,7 +131,7 @@ def batch_read_as_time(seed, fixed):
 
 
 @faulty("data.shift", bar=-2.0)
-def own_handwriting_on_white_paper(seed, fixed):
+def ink_on_paper_for_the_demonstration(seed, fixed):
     """Train on white digits on black and try photographs of ink on white paper."""
     x, y = digits(640, seed)
     model = dense((1, 28, 28), (128,), 24)
