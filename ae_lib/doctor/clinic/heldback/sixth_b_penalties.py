@@ -137,7 +137,7 @@ class SampledFeatures(VAE):
     accepts=("wiring.mode",),
     steps=20,
     measure=neighbours,
-    bar=0.65,
+    bar=0.5,
 )
 def noisy_sample_as_features(seed, fixed):
     """Take a random sample of the posterior as the features of an image."""
