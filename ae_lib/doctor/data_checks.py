@@ -75,6 +75,7 @@ def scale(case):
     levels = deviation > 2 and _levels(case)  # and not counts, most of them small
     large = large or (levels and top >= limits["scale.levels"])
     raw_goal = goal > limits["scale.large"] and case.t.std().item() > 3
+    raw_goal = raw_goal and not _answers_so(case, goal)
     tiny = deviation < limits["scale.small"] and top < 5 * limits["scale.small"]
     tiny = tiny and deviation > 1e-7
     signal = _deviation_across(values)
@@ -126,13 +127,29 @@ def _deviation_across(values):
     return (values - values.mean(0)).std().item() if len(values) > 1 else 0.0
 
 
+def _answers_so(case, goal):
+    """Tell whether the output is as large as the target: the model does the scaling."""
+    if case.out is None or case.out.x_hat is None:
+        return False
+    return case.out.x_hat.detach().abs().max().item() > 0.2 * goal
+
+
 def _levels(case):
-    """Tell whether the data are whole numbers, as pixels are before scaling."""
-    return torch.equal(case.x, case.x.round()) and torch.equal(case.t, case.t.round())
+    """Tell whether the data are whole numbers, as pixels are before scaling.
+
+    Of pixels some share is white; of counts hardly one is as large as the largest.
+    """
+    whole = torch.equal(case.x, case.x.round()) and torch.equal(case.t, case.t.round())
+    return whole and (case.x > 0.9 * case.x.max()).double().mean().item() > 0.005
 
 
 def _first_entry(case):
-    """Return (where, values) of the input to the first layer with weights."""
+    """Return (where, values) of the input to the first layer with weights.
+
+    A recurrent layer is none of the ops; what comes first is the input itself.
+    """
+    if any(isinstance(m, torch.nn.RNNBase) for m in case.program.model.modules()):
+        return "input", case.x
     for op in case.ops:
         if op.weighted and op.entry is not None and op.entry.is_floating_point():
             return str(op), op.entry.detach().float()

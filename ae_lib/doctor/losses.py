@@ -108,7 +108,9 @@ def _domain(case, out, goal):
         )
     if not logit and not flat and _mixed(case, value, inside):
         return
-    if not logit and scores.taken(case, goal, at):
+    if not logit and (
+        scores.taken(case, goal, at) or scores.rates(case, value, goal, best)
+    ):
         return
     if logit:
         program.link = "logit"

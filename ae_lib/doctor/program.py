@@ -129,7 +129,9 @@ class Program:
             model, self.optimizers, self.extras, _generators(batches)
         )
         self.names = self._names()
-        self.link = None  # set by the loss check: "logit", or ("softmax", axis)
+        self.link = (
+            None  # set by the loss check: "logit", ("exp", None), ("softmax", axis)
+        )
         self.was_training = model.training
 
     def again(self):
@@ -227,7 +229,10 @@ class Program:
     def image(self, x_hat):
         """Return x_hat in the units of the target, where the loss takes scores."""
         if isinstance(self.link, tuple):
-            return torch.softmax(x_hat, self.link[1])
+            kind, axis = self.link
+            if kind == "exp":
+                return x_hat.clamp(max=30).exp()
+            return torch.softmax(x_hat, axis)
         return torch.sigmoid(x_hat) if self.link == "logit" else x_hat
 
     def run_step(self, batch):

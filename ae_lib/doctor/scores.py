@@ -1,4 +1,4 @@
-"""Losses that take scores of classes, which are no images of their targets."""
+"""Losses that take scores of classes or logarithms, no images of their targets."""
 
 import math
 
@@ -39,6 +39,26 @@ def logarithms(case, goal, x_hat):
             case.loss_perfect, case.loss_mean = 0.0, case.loss_now
             return True
     return False
+
+
+def rates(case, value, goal, best):
+    """Tell whether the loss takes logarithms of rates, as that of Poisson counts does.
+
+    The logarithm of the target must then be as good as the best output found; the
+    exponential becomes the program's link.
+    """
+    _, low, high = case.bounds
+    if math.isfinite(low) or math.isfinite(high) or goal.min() < 0 or goal.max() <= 1:
+        return False
+    perfect, mean = (
+        float(value(t.clamp(min=1e-3).log()))
+        for t in (goal, goal.mean(0, keepdim=True).expand_as(goal))
+    )
+    if not perfect < best + 0.1 * (mean - perfect):
+        return False
+    case.program.link = ("exp", None)
+    case.loss_perfect, case.loss_mean = perfect, mean
+    return True
 
 
 def _shares(goal, axis):

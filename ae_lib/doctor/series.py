@@ -24,13 +24,15 @@ def rearranged(a, b):
 def seams(v):
     """Return how alike the end of each row and the beginning of the next are.
 
-    Rows that were cut out of one recording go on where the last one ends; the channels
-    of a moment do not.
+    Two numbers: within recordings, were they T moments of one channel after another,
+    and between these. Channels cut into rows go on where the last row ends, but not
+    from one channel to the next; one recording in frames goes on everywhere, and the
+    channels of a moment nowhere.
     """
     n, rows, columns = v.shape
     cut = torch.stack([v[:, :-1, -1], v[:, 1:, 0]], 2)  # (N, rows - 1, 2)
-    inside = (torch.arange(1, rows) * columns) % rows != 0
-    return along(cut[:, inside], 2) if inside.any() else 0.0
+    between = (torch.arange(1, rows) * columns) % rows == 0
+    return [along(cut[:, at], 2) if at.any() else 0.0 for at in (~between, between)]
 
 
 def over_time(model, v):
@@ -74,7 +76,9 @@ def check(case):
             readings["x = x.permute(0, 2, 1)"] = along(v, 1)
         if not conv and over_time(case.program.model, v):
             now, whole = along(v, 1), along(v.reshape(n, columns, rows), 2)
-            readings = {next(iter(readings)): min(whole, seams(v))}
+            within, between = seams(v)
+            cut = within > 0.75 and between < within - 0.3
+            readings = {next(iter(readings)): whole if cut else now}
         remedy, then = max(readings.items(), key=lambda row: row[1])
         if 1 - then > case.limits["layout.gain"] * (1 - now) or then < 0.75:
             continue

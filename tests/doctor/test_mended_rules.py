@@ -468,6 +468,9 @@ def test_a_view_that_swaps_time_and_sensors_is_seen_by_a_recurrent_network():
     assert "data.layout" not in faults(Reader(6, 24), x)
     swapped = x.transpose(1, 2).reshape(192, 24, 6)
     assert "data.layout" in faults(Reader(6, 24), swapped)
+    # One recording, cut into frames of six moments.
+    whole = torch.randn(192, 144, generator=maker).cumsum(1)
+    assert "data.layout" not in faults(Reader(6, 24), (whole / 12).view(192, 24, 6))
     # Frames whose neighbouring channels are more alike than neighbouring moments.
     frames = torch.randn(192, 24, 12, generator=maker).cumsum(2)
     frames[:, 1:] = 0.6 * frames[:, :-1] + 0.8 * frames[:, 1:]

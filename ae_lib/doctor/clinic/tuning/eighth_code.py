@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.tuning.eighth_b_material import logbook, tumours
 from ae_lib.doctor.clinic.material import digits, loader, patches, table
 from ae_lib.doctor.clinic.parts import adam, dense
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eighth_b_material import logbook, tumours
 
 
 class PooledAutoencoder(nn.Module):

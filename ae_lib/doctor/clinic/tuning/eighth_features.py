@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.tuning.eighth_b_material import tumours
 from ae_lib.doctor.clinic.material import digits, loader, scenes, waves
 from ae_lib.doctor.clinic.parts import conv
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eighth_b_material import tumours
 
 
 # Asked: denoising autoencoder gives the average picture, noise factor as for pixels

@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.tuning.eighth_b_material import assays, logbook
 from ae_lib.doctor.clinic.material import digits, loader, scenes, waves
 from ae_lib.doctor.clinic.parts import conv, dense
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eighth_b_material import assays, logbook
 
 
 class VectorAutoencoder(nn.Module):

@@ -5,11 +5,11 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim.lr_scheduler import StepLR
 
-from ae_lib.doctor.clinic.tuning.eighth_healthy_frozen import Decoder, Encoder
-from ae_lib.doctor.clinic.tuning.eighth_healthy_material import grey
 from ae_lib.doctor.clinic.material import digits, loader, scenes
 from ae_lib.doctor.clinic.parts import conv, conv_vae, elbo
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eighth_healthy_frozen import Decoder, Encoder
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import grey
 
 
 # Asked: https://github.com/karpathy/nanoGPT/issues/168

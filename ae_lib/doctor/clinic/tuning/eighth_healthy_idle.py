@@ -4,7 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.eighth_healthy_material import cancer, fit, loss_on
 from ae_lib.doctor.clinic.material import (
     digits,
     loader,
@@ -14,6 +13,7 @@ from ae_lib.doctor.clinic.material import (
 )
 from ae_lib.doctor.clinic.parts import dense, dense_vae, elbo
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import cancer, fit, loss_on
 
 
 class TableVAE(nn.Module):

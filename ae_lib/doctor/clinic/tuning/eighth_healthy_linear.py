@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import orthogonal
 
-from ae_lib.doctor.clinic.tuning.eighth_healthy_material import cancer, fit, grey
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import cancer, fit, grey
 
 
 class LinearAE(nn.Module):

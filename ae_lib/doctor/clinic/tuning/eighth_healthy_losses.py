@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.eighth_healthy_material import counts, fit, grey
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
 from ae_lib.doctor.clinic.parts import conv
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import counts, fit, grey
 
 
 def ssim(a, b, window=7):

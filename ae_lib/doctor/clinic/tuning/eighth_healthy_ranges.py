@@ -4,12 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.eighth_healthy_material import (
-    beats,
-    fit,
-    grey,
-    sensors,
-)
 from ae_lib.doctor.clinic.material import (
     digits,
     loader,
@@ -20,6 +14,12 @@ from ae_lib.doctor.clinic.material import (
 )
 from ae_lib.doctor.clinic.parts import dense, elbo
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import (
+    beats,
+    fit,
+    grey,
+    sensors,
+)
 
 
 class DCAutoencoder(nn.Module):

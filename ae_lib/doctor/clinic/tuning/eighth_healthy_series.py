@@ -4,13 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ae_lib.doctor.clinic.material import loader, waves
+from ae_lib.doctor.clinic.program import healthy
 from ae_lib.doctor.clinic.tuning.eighth_healthy_material import (
     beats,
     fit,
     sensors,
 )
-from ae_lib.doctor.clinic.material import loader, waves
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Encoder(nn.Module):

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.eighth_healthy_material import grey
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import grey
 
 
 class NgAutoencoder(nn.Module):

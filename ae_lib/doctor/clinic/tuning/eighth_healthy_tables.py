@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.eighth_healthy_material import cancer, fit
 from ae_lib.doctor.clinic.material import loader, table
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import cancer, fit
 
 
 class Bounded(nn.Module):

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.eighth_healthy_material import fit, grey
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
 from ae_lib.doctor.clinic.parts import conv, dense, dense_vae, kl
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eighth_healthy_material import fit, grey
 
 
 class ConditionalVAE(nn.Module):

@@ -4,13 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.tuning.eighth_a_material import (
-    PoolNet,
-    Series,
-    cancer,
-    ssim,
-    zscore,
-)
 from ae_lib.doctor.clinic.material import (
     digits,
     loader,
@@ -19,6 +12,13 @@ from ae_lib.doctor.clinic.material import (
     waves,
 )
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eighth_a_material import (
+    PoolNet,
+    Series,
+    cancer,
+    ssim,
+    zscore,
+)
 
 
 class Autoencoder(nn.Module):

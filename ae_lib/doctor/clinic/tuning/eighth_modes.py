@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.eighth_a_material import sensors
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import code_matters, train
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eighth_a_material import sensors
 
 
 class Dropped(nn.Module):

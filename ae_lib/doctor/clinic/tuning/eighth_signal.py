@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.tuning.eighth_b_material import alive
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, waves
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eighth_b_material import alive
 
 
 class DeepAutoencoder(nn.Module):

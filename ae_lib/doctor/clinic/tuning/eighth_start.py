@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.tuning.eighth_b_material import tumours
 from ae_lib.doctor.clinic.material import digits, loader, scenes, waves
 from ae_lib.doctor.clinic.parts import adam
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eighth_b_material import tumours
 
 
 class TabularAutoencoder(nn.Module):

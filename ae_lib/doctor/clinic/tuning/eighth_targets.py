@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.program import faulty
 from ae_lib.doctor.clinic.tuning.eighth_a_material import (
     PoolNet,
     Recurrent,
@@ -14,8 +16,6 @@ from ae_lib.doctor.clinic.tuning.eighth_a_material import (
     drawn,
     sensors,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.program import faulty
 
 
 def noisy(x: Tensor, strength: float, seed: int) -> Tensor:

@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic import measures
-from ae_lib.doctor.clinic.tuning.eighth_b_material import finite_losses
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
 from ae_lib.doctor.clinic.parts import conv_vae
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eighth_b_material import finite_losses
 
 
 class DigitVAE(nn.Module):

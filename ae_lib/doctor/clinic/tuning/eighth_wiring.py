@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from torch import nn
 from torch.distributions import Normal
 
+from ae_lib.doctor.clinic.material import digits, loader, scenes, standardise, waves
+from ae_lib.doctor.clinic.program import faulty
 from ae_lib.doctor.clinic.tuning.eighth_a_material import (
     PoolNet,
     Strided,
     sensors,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes, standardise, waves
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Encoder(nn.Module):
