@@ -26,6 +26,11 @@ class Ahead:
         """Rise of R² from before the first step to after the last."""
         return self.r2[-1] - self.r2[0] if len(self.r2) > 1 else 0.0
 
+    @property
+    def cut_short(self):
+        """Whether the time ended while R² was still rising: no proof of rest."""
+        return self.steps < STEPS and self.r2[-1] > self.r2[-2] + 0.1
+
 
 def look(case):
     """Train a copy for some hundred steps of the program's own; return an `Ahead`.

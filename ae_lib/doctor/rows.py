@@ -27,14 +27,20 @@ def interlaced(case, images, where):
     """Report rows that resemble the next but one more than the next.
 
     Likeness falls with distance in an image; where it comes back, the rows of several
-    pieces lie between each other, because the memory was cut at another width.
+    pieces lie between each other, because the memory was cut at another width. A
+    weave comes back along both axes.
     """
     pixels = images.double() - images.double().mean(0, keepdim=True)
-    for axis, name in ((2, "down"), (3, "across")):
-        n = pixels.shape[axis]
-        if n < 12:
-            continue
-        near, *far = (_lag(pixels, axis, k) for k in (1, 2, 3, 4))
+    axes = {2: "down", 3: "across"}
+    lags = {
+        axis: [_lag(pixels, axis, k) for k in (1, 2, 3, 4)]
+        for axis in axes
+        if pixels.shape[axis] >= 12
+    }
+    if len(lags) == 2 and all(max(lag[1:]) > lag[0] + 0.1 for lag in lags.values()):
+        return False
+    for axis, (near, *far) in lags.items():
+        name = axes[axis]
         step = max(range(3), key=lambda i: far[i])
         if not (far[step] >= 0.5 and far[step] >= near + 0.1):
             continue

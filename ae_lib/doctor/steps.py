@@ -185,6 +185,7 @@ def _judge(case, user, adam, low, high, fresh):
     stuck = user.r2 < fails and adam.r2 >= works and matters  # at the mean image
     later = ahead.look(case)  # nor do three hundred steps on its own batches help
     rests = later is not None and later.steps >= ahead.EVERY and later.r2[-1] < fails
+    rests = rests and not later.cut_short
     rests = rests or user.least < limits["step.small"]
     stuck = stuck and low.r2 <= max(user.r2, 0) + 0.05 and rests
     if stuck:  # the common mean falls first: count what is learned beyond it
@@ -200,9 +201,10 @@ def _judge(case, user, adam, low, high, fresh):
         if high and high.r2 >= works:
             cures.insert(0, cures.pop(2))
         cure, good, _ = ahead.best_rate(case, list(dict.fromkeys(cures)))
+        rising = later is not None and later.steps > 0 and later.cut_short
         case.find(
             "step.too-small",
-            "error",
+            "info" if rising and user.update > limits["step.small"] else "error",
             {
                 "statistic": f"fall of the loss in {user.steps} steps, of the best",
                 "value": share,
