@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.doctor.programs import pictures
+from ae_lib import doctor
+from tests.doctor.programs import batches, pictures
 from tests.doctor.test_mended_rules import conv, faults
 
 X = pictures(192, side=16)
@@ -113,3 +114,28 @@ def test_a_penalty_by_random_projections_is_right_on_average():
     data = pictures(192, side=8).flatten(1)
     assert "contractive.wrong" not in faults(Contractive(), data, loss=drawn)
     assert "contractive.wrong" in faults(Contractive(), data, loss=one_unit)
+
+
+def test_a_weave_is_not_interlaced():
+    made = torch.Generator().manual_seed(0)
+    place = torch.arange(16) + torch.arange(16).view(-1, 1)
+    phase = 2 * torch.pi * torch.rand(192, 1, 1, 1, generator=made)
+    slope = 2 * torch.rand(192, 2, 1, 1, 1, generator=made) - 1
+    line = torch.linspace(-1, 1, 16)
+    shade = 0.5 + 0.22 * (slope[:, 0] * line + slope[:, 1] * line.view(-1, 1))
+    weave = shade + 0.1 * torch.sin(2.2 * place + phase)
+    assert "data.layout" not in faults(conv(), weave)
+    rows = torch.arange(16).view(2, 8).T.flatten()  # of both halves in turn
+    assert "data.layout" in faults(conv(), X[:, :, rows])
+
+
+def test_an_uneven_last_kernel_is_a_hint():
+    def report(kernel):
+        torch.manual_seed(0)
+        up = nn.ConvTranspose2d(8, 1, kernel, 2, 1, kernel % 2)
+        net = nn.Sequential(nn.Conv2d(1, 8, 4, 2, 1), nn.ReLU(), up)
+        return doctor.examine(net, batches(X), budget_seconds=0)
+
+    assert report(3).faults == [] == report(4).faults
+    assert "decoder.checkerboard" in report(3).codes
+    assert "decoder.checkerboard" not in report(4).codes
