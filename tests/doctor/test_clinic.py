@@ -62,7 +62,8 @@ def test_an_unknown_part_is_refused():
 
 @pytest.mark.parametrize("part", PARTS)
 def test_models_run_on_their_own_batches(part, hurried):
-    for program in programs(part):
+    every = 3 if part == "tuning" else 1  # of many that have not changed for long
+    for program in programs(part)[::every]:
         state = torch.get_rng_state()
         case = program.build(0)
         assert torch.equal(state, torch.get_rng_state())
