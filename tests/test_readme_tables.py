@@ -18,6 +18,8 @@ METHODS = ("network", "PCA", "JPEG", "WebP")
 def quality() -> list[str]:
     """Lines of the table: latent_dim, PSNR of PCA, of the network, of UvA."""
     cells = results.load("sweep_cifar10")["data"]["cells"]
+    long = results.load("sweep_cifar10_mirrored")["data"]["cells"]
+    later = {cell["latent_dim"]: f"{cell['psnr']:.2f}" for cell in long}
     rows = results.load("rate_cifar10")["data"]["rows"]
     pca = {r["latent_dim"]: r["psnr"] for r in rows if r["method"] == "PCA"}
     lines = []
@@ -26,7 +28,8 @@ def quality() -> list[str]:
         spread = f" ± {np.std(ours, ddof=1):.2f}" if len(ours) > 1 else ""
         theirs = f"{UVA[k]:.2f}" if k in UVA else ""
         mean, n = np.mean(ours), len(ours)
-        lines.append(f"| {k} | {pca[k]:.2f} | {mean:.2f}{spread} | {n} | {theirs} |")
+        row = f"| {k} | {pca[k]:.2f} | {mean:.2f}{spread} | {n} | {later.get(k, '')} |"
+        lines.append(f"{row} {theirs} |")
     return lines
 
 
