@@ -249,6 +249,8 @@ def identity(case):
     case.measured["copied"] = share
     op, _ = case.code
     limit = case.limits["identity.share" if op else "identity.wide"]
+    if op and op.width < case.flat.shape[1]:  # so much any projection passes on
+        limit = max(limit, op.width / case.flat.shape[1] + 0.1)
     if not limit < share < case.limits["identity.most"]:
         return  # what amplifies noise is no copy
     width = case.flat.shape[1]

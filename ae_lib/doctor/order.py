@@ -65,7 +65,7 @@ def _repeats(case):
     one_image = features[:, 1].max() > 1e-6 and len(set(keys)) == 1
     constant = features.std(0).max() < 1e-6 and not one_image
     full = [s for s in sample.sizes if s]
-    if share < limit and len(full) > 1 and not constant:
+    if share < limit and len(full) > 1 and not constant and not _answers(case):
         same = len({tuple(b) for b in map(tuple, sample.keys)}) == 1
         case.find(
             "data.order",
@@ -103,6 +103,12 @@ def _repeats(case):
             "iterate over the whole loader: drop_last=False, no early break",
             "The number of distinct samples in an epoch equals len(dataset).",
         )
+
+
+def _answers(case):
+    """Tell whether samples are short rows of zeros and ones, which repeat by nature."""
+    x = case.x.flatten(1)
+    return x.shape[1] <= 64 and bool(((x == 0) | (x == 1)).all())
 
 
 def batch_ratio(features):

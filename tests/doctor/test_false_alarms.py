@@ -140,3 +140,28 @@ def test_an_uneven_last_kernel_is_a_hint():
     assert report(3).faults == [] == report(4).faults
     assert "decoder.checkerboard" in report(3).codes
     assert "decoder.checkerboard" not in report(4).codes
+
+
+def test_short_rows_of_zeros_and_ones_repeat_by_nature():
+    made = torch.Generator().manual_seed(0)
+    answers = torch.nn.functional.one_hot(torch.randint(3, (192, 4), generator=made))
+    net = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 12))
+    assert "data.order" not in faults(net, answers.flatten(1).float())
+    numbers = torch.rand(81, 12, generator=made)[torch.randint(81, (192,))]
+    repeated = numbers[torch.randint(40, (192,), generator=made)]
+    assert "data.order" in faults(net, repeated)
+
+
+def test_a_projection_to_most_of_the_numbers_is_no_copy():
+    made = torch.Generator().manual_seed(0)
+    x = torch.randn(192, 3, generator=made) * torch.tensor([1.0, 0.8, 0.2])
+    net = nn.Sequential(nn.Linear(3, 2, bias=False), nn.Linear(2, 3, bias=False))
+    with torch.no_grad():
+        net[0].weight.copy_(torch.eye(3)[:2])
+        net[1].weight.copy_(torch.eye(3)[:, :2])
+    assert "code.identity" not in faults(net, x)
+    wide = nn.Sequential(nn.Linear(3, 3, bias=False), nn.Linear(3, 3, bias=False))
+    with torch.no_grad():
+        for layer in wide:
+            layer.weight.copy_(torch.eye(3))
+    assert "code.identity" in faults(wide, x)
