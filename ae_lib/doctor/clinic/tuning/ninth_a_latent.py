@@ -7,7 +7,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, conv_vae, dense, dense_vae, kl
+from ae_lib.doctor.clinic.parts import (
+    AE,
+    VAE,
+    adam,
+    conv,
+    conv_vae,
+    dense,
+    dense_vae,
+    kl,
+)
 from ae_lib.doctor.clinic.program import healthy
 from ae_lib.doctor.clinic.tuning.ninth_a_parts import (
     cells,
@@ -154,18 +163,20 @@ class VQ(nn.Module):
 
 
 # Asked: https://github.com/bshall/VectorQuantizedVAE/issues/3
-@healthy(steps=200, bar=0.4)
+@healthy(steps=32, bar=0.4)
 def vector_quantised_satellite_tiles(seed):
     """Quantise the code of six-band tiles with a codebook and a commitment loss."""
-    x = satellite(512, seed)
+    x = satellite(640, seed)
     mean, std = x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True)
-    model, data = VQ(), loader((x - mean) / std, batch_size=32, seed=seed)
+    x = (x - mean) / std
+    model, data = VQ(), loader(x[:512], batch_size=32, seed=seed)
 
     def loss(output, target):
         return F.mse_loss(output["recon"], target) + output["vq_loss"]
 
     case = {"model": model, "batches": data, "loss": loss}
-    return {**case, "optimizer": adam(model)}
+    case |= {"eval_batches": loader(x[512:], shuffle=False)}
+    return fitted({**case, "optimizer": adam(model)}, 18)
 
 
 class MovingBook(nn.Module):
@@ -204,7 +215,7 @@ def codebook_that_follows_the_means(seed):
 
     case = {"model": model, "batches": loader(x[:1152], y[:1152], seed=seed)}
     case |= {"eval_batches": loader(x[1152:], y[1152:], batch_size=248), "loss": loss}
-    case = fitted({**case, "optimizer": adam(model)}, 50)
+    case = fitted({**case, "optimizer": adam(model, 3e-3)}, 36)
     model.eval()
     return case
 
@@ -241,7 +252,10 @@ def likelihood_with_a_spread_per_pixel(seed):
         scaled = (output.x_hat - target) * (-output.log_spread).exp()
         return (0.5 * scaled.square() + output.log_spread).mean()
 
-    case = {"model": model, "batches": loader(cells(640, seed), batch_size=32, seed=seed)}
+    case = {
+        "model": model,
+        "batches": loader(cells(640, seed), batch_size=32, seed=seed),
+    }
     case |= {"eval_batches": loader(cells(256, seed + 40), shuffle=False)}
     case = fitted({**case, "loss": loss, "optimizer": adam(model)}, 16)
     model.eval()

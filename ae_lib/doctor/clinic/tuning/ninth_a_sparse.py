@@ -63,7 +63,7 @@ def mean_activity_near_a_tenth(seed):
 
     case = {"model": model, "batches": loader(x[:1152], seed=seed), "loss": loss}
     case |= {"eval_batches": loader(x[1152:], batch_size=248, shuffle=False)}
-    return fitted({**case, "optimizer": adam(model, 0.01)}, 60)
+    return fitted({**case, "optimizer": adam(model, 0.01)}, 50)
 
 
 @healthy(steps=0, bar=0.5)
@@ -172,28 +172,6 @@ def stacked_layer_by_layer(seed):
     return case
 
 
-class Parts(nn.Module):
-    """Rebuild pictures as sums of parts, all non-negative (an NMF)."""
-
-    def __init__(self):
-        super().__init__()
-        self.encode = nn.Sequential(nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 24))
-        self.raw = nn.Parameter(0.1 * torch.randn(24, 256))
-
-    def forward(self, x):
-        z = F.softplus(self.encode(x.flatten(1)))
-        return (z @ self.raw.abs()).view_as(x)
-
-
-@healthy(steps=50, bar=0.3)
-def sums_of_non_negative_parts(seed):
-    """Rebuild micrographs as sums of parts without signs, and keep a history."""
-    model = Parts()
-    case = {"model": model, "batches": loader(cells(768, seed), seed=seed)}
-    case |= {"eval_batches": loader(cells(256, seed + 90), shuffle=False)}
-    return fitted({**case, "optimizer": adam(model, 3e-3)}, 40)
-
-
 class Shrink(nn.Module):
     """Find a sparse code by three learned steps of shrinkage (LISTA)."""
 
@@ -248,8 +226,11 @@ class WinnerTakesAll(nn.Module):
 def one_winner_in_each_map(seed):
     """Paint micrographs from one place per feature map (winner takes all)."""
     model = WinnerTakesAll()
-    case = {"model": model, "batches": loader(cells(320, seed), batch_size=32, seed=seed)}
-    case |= {"eval_batches": loader(cells(128, seed + 15), shuffle=False)}
-    case = fitted({**case, "optimizer": adam(model, 3e-3)}, 12)
+    case = {
+        "model": model,
+        "batches": loader(cells(320, seed, 12), batch_size=32, seed=seed),
+    }
+    case |= {"eval_batches": loader(cells(128, seed + 15, 12), shuffle=False)}
+    case = fitted({**case, "optimizer": adam(model, 4e-3)}, 18)
     model.eval()
     return case
