@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_e_material import (
+from ae_lib.doctor.clinic.material import loader, table
+from ae_lib.doctor.clinic.measures import outputs, x_hat
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.ninth_e_material import (
     answers,
     chamfer,
     drawn,
     epochs,
     rings,
 )
-from ae_lib.doctor.clinic.material import loader, table
-from ae_lib.doctor.clinic.measures import outputs, x_hat
-from ae_lib.doctor.clinic.program import healthy
 
 LEVELS = (3, 4, 5, 4, 6)
 

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_e_material import beats, sensors, spectra
 from ae_lib.doctor.clinic.material import loader, waves
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.ninth_e_material import beats, sensors, spectra
 
 
 class SensorLSTM(nn.Module):

@@ -7,16 +7,16 @@ import torch.nn.functional as F
 from torch import nn
 from torch.optim import lr_scheduler
 
-from ae_lib.doctor.clinic.heldback.sixth_e_material import (
+from ae_lib.doctor.clinic.material import loader, table
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.ninth_e_material import (
     beats,
     drawn,
     epochs,
     sensors,
     spectra,
 )
-from ae_lib.doctor.clinic.material import loader, table
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=0, bar=0.5)
