@@ -165,7 +165,7 @@ class VQ(nn.Module):
 # Asked: https://github.com/nadavbh12/VQ-VAE/issues/15
 @healthy(steps=32, bar=0.4)
 def vector_quantised_satellite_tiles(seed):
-    """Quantise the code of six-band tiles with a codebook, whose loss grows at first."""
+    """Quantise the code of six-band tiles; the codebook's loss grows at first."""
     x = satellite(640, seed)
     mean, std = x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True)
     x = (x - mean) / std

@@ -38,12 +38,12 @@ def stepped(optimizer, loss_of=F.mse_loss, after=lambda: None):
 
 @healthy(steps=30, bar=0.35)
 def padded_digits_in_one_cycle(seed):
-    """Pad digits to 32 pixels and train by SGD with one cycle, two thirds of it."""
+    """Pad digits to 32 pixels and train by SGD with one cycle, half of it."""
     x, y = digits(1280, seed, 24)
     x = F.pad(x, (4, 4, 4, 4))
     model = dense((1, 32, 32), (256,), 24)
     optimizer = sgd(model, 0.1, momentum=0.9)
-    cycle = lr_scheduler.OneCycleLR(optimizer, 5.0, total_steps=32 * 45)
+    cycle = lr_scheduler.OneCycleLR(optimizer, 5.0, total_steps=32 * 60)
     step = stepped(optimizer, after=cycle.step)
     case = {"batches": loader(x[:1024], y[:1024], batch_size=32, seed=seed)}
     case |= {"eval_batches": loader(x[1024:], y[1024:], batch_size=128, shuffle=False)}
