@@ -162,10 +162,10 @@ class VQ(nn.Module):
         return {"recon": self.up(q), "vq_loss": vq_loss}
 
 
-# Asked: https://github.com/bshall/VectorQuantizedVAE/issues/3
+# Asked: https://github.com/nadavbh12/VQ-VAE/issues/15
 @healthy(steps=32, bar=0.4)
 def vector_quantised_satellite_tiles(seed):
-    """Quantise the code of six-band tiles with a codebook and a commitment loss."""
+    """Quantise the code of six-band tiles; the codebook's loss grows at first."""
     x = satellite(640, seed)
     mean, std = x.mean((0, 2, 3), keepdim=True), x.std((0, 2, 3), keepdim=True)
     x = (x - mean) / std
@@ -176,7 +176,7 @@ def vector_quantised_satellite_tiles(seed):
 
     case = {"model": model, "batches": data, "loss": loss}
     case |= {"eval_batches": loader(x[512:], shuffle=False)}
-    return fitted({**case, "optimizer": adam(model)}, 18)
+    return fitted({**case, "optimizer": adam(model, 3e-3)}, 22)
 
 
 class MovingBook(nn.Module):
