@@ -16,7 +16,7 @@
 # - read an error map without being fooled by it;
 # - set a threshold without touching the test images, and see it drift.
 #
-# **Cost:** about 60 s on 2 CPU cores.
+# **Cost:** about 70 s on 2 CPU cores.
 
 # %%
 # Set-up, the same in every chapter; on Colab it also fetches the library.
@@ -241,8 +241,8 @@ for epochs in (1, 3, 9):
 print(results.provenance_line(record))
 
 # %% [markdown]
-# Training as such. For 0.7 dB more the network calls vivid cards normal that it
-# had called a little odd, with every seed, and the digits begin to follow.
+# Training as such. For 0.7 dB more the network calls vivid cards normal that
+# it had called a little odd, with every seed, and the digits begin to follow.
 
 # %%
 # NBVAL_CHECK_OUTPUT
@@ -644,8 +644,8 @@ claim("and the AP is lower than the AUROC", two["error"] - ap, ">", 0.1)
 #
 # A 2 is one class, and a thousand images are few. On record: all ten held out
 # in turn, of digits and of colour images, 20,000 for training, and all 10,000
-# for the test; networks of three seeds, PCA fitted to the same images. **Guess**
-# in how many of the twenty rows the network leads PCA clearly.
+# for the test; networks of three seeds, PCA fitted to the same images.
+# **Guess** in how many of the twenty rows the network leads PCA clearly.
 
 # %%
 rows = record["data"]["classes"]
