@@ -177,36 +177,6 @@ def two_gradients_for_a_step(seed):
     return {"model": model, "batches": data, "step": step, "optimizer": optimizer}
 
 
-class Flipped:
-    """Read pictures in random order, flipped and brightened at random."""
-
-    def __init__(self, x):
-        self.x = x
-
-    def __len__(self):
-        return len(self.x) // 32
-
-    def __iter__(self):
-        for rows in torch.randperm(len(self.x)).split(32):
-            batch = self.x[rows]
-            flip = torch.rand(len(batch), 1, 1, 1) < 0.5
-            batch = torch.where(flip, batch.flip(-1), batch)
-            yield (batch * (0.9 + 0.2 * torch.rand(len(batch), 1, 1, 1))).clamp(0, 1)
-
-
-@healthy(steps=32, bar=0.4)
-def warm_restarts_and_flips(seed):
-    """Flip and brighten cut-outs at random; restart a cosine schedule twice."""
-    x = patches(640, seed)
-    model = conv((3, 16, 16), 40, act=nn.ELU)
-    optimizer = adam(model, 3e-3)
-    cosine = lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 16 * 8, eta_min=1e-4)
-    step = stepped(optimizer, after=cosine.step)
-    case = {"model": model, "batches": Flipped(x[:512]), "step": step}
-    case |= {"eval_batches": loader(x[512:], shuffle=False), "optimizer": optimizer}
-    return fitted(case, 20)
-
-
 @healthy(steps=40, bar=0.5)
 def all_tiles_at_once_with_lbfgs(seed):
     """Fit band mixtures, pixel by pixel, by L-BFGS on the whole set at once."""
