@@ -82,7 +82,10 @@ def test_builds_are_deterministic(hurried):
         for key, value in one["model"].state_dict().items():
             assert torch.equal(value, weights[key]) or not value.isfinite().all()
         if not program.code == "data.nonfinite":
-            x, y = next(iter(one["batches"])), next(iter(two["batches"]))
+            torch.manual_seed(0)  # some augment with the global generator
+            x = next(iter(one["batches"]))
+            torch.manual_seed(0)
+            y = next(iter(two["batches"]))
             x, y = (b if torch.is_tensor(b) else b[0] for b in (x, y))
             assert torch.equal(x, y), program.name
 
