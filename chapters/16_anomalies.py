@@ -677,7 +677,8 @@ claim("a 1: every seed is behind PCA", max(ten[1]), "<", -0.1)
 overall = min(sum(seed) / 10 for seed in zip(*ten))
 claim("mean of ten digits: still a lead", overall, ">", 0.01)
 claim("and a small one", overall, "<", 0.05)
-#
+
+# %% [markdown]
 # ## Where is it odd?
 #
 # A map of the error is often shown as a map of the defect. To test that, the
