@@ -73,6 +73,17 @@ def test_prose_fits_the_column(source):
     assert wide == []
 
 
+def test_no_text_hides_in_the_comments_of_code(source):
+    """A lost marker turns the text below it into comments of the cell above."""
+    hidden = [
+        line
+        for cell in code_cells(source)
+        for line in cell.source.splitlines()
+        if re.match(r"# #+ |#$", line)
+    ]
+    assert hidden == []
+
+
 def test_code_is_interrupted_by_prose(source):
     run = 0
     for cell in build.read_source(source).cells:
