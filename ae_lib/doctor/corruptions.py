@@ -52,6 +52,24 @@ def white(case, rest):
     return abs(down) < 0.25 and abs(across) < 0.25
 
 
+def at_edges(case, x, rest):
+    """Tell whether a difference lies where the image has edges, as lost detail does.
+
+    Noise is as large on plain areas. On pictures only.
+    """
+    shape = case.picture_shape
+    if shape is None or rest[0].numel() != torch.Size(shape).numel():
+        return False
+    v, d = (w.reshape(-1, *shape)[:256].double() for w in (x, rest))
+    slope = sum(
+        torch.diff(v, dim=dim).abs().narrow(5 - dim, 0, v.shape[5 - dim] - 1)
+        for dim in (2, 3)
+    )
+    size = d[:, :, :-1, :-1].abs()
+    both = torch.stack([slope.flatten(), size.flatten()])
+    return torch.corrcoef(both)[0, 1].item() > 0.3
+
+
 def both_sides(case, x, t):
     """Find a corruption in a target that is compared with itself."""
     with case.program.trial():

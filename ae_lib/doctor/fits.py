@@ -60,6 +60,9 @@ def mean_image(case):
     if not case.trained or begun:
         case.skip("the model is untrained", "fit.mean-image")
         return
+    if case.unordered:
+        case.skip("the loss takes rows in any order", "fit.mean-image")
+        return
     x_hat = case.reconstruct(case.source)
     if x_hat is None or x_hat.shape != case.flat.shape:
         return
@@ -143,6 +146,8 @@ def short(case):
     program = case.program
     if not case.trained or not (program.step or program.optimizer):
         return
+    if case.unordered:
+        return
     if not case.epochs and case.unused:
         return  # a good start, and not a training that was stopped
     if any(code not in symptoms for code in known) or program.clock.left < 6:
@@ -197,7 +202,7 @@ def _undertrained(case, train, floor, val):
     falling = sum(b < a for a, b in zip(tail, tail[1:], strict=False))
     if slope < case.limits["under.slope"] or rising or falling < min(2, n - 1):
         return
-    if still < 0.01 or case.r2_now > 0.85:
+    if still < 0.01 or case.r2_now > case.limits["under.fair"]:
         return
     case.find(
         "fit.undertrained",

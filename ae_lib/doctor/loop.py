@@ -198,7 +198,8 @@ def _seen_input(case, seen):
     source, goal = samples.main_tensor(source), samples.main_tensor(goal)
     intended = source.shape == goal.shape and not torch.equal(source, goal)
     clean = goal.shape == given.shape and torch.equal(goal.to(given), given)
-    drawn = seen.drew and quiet and any(same) and not intended
+    inner = {tuple(op.out.shape[1:]) for op in case.ops} - {tuple(given.shape[1:])}
+    drawn = bool(seen.drawn - inner) and quiet and any(same) and not intended
     if not ((intended and clean) or drawn):
         return
     case.find(

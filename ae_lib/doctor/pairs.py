@@ -3,7 +3,15 @@
 import torch
 
 from . import noise
-from .corruptions import both_sides, is_noise, roughness, unused, white, wrong_target
+from .corruptions import (
+    at_edges,
+    both_sides,
+    is_noise,
+    roughness,
+    unused,
+    white,
+    wrong_target,
+)
 from .linear import likeness, linear_r2
 from .order import REPEATED
 from .sample import main_tensor
@@ -141,7 +149,8 @@ def _related(case, x, t):
     case.measured["noise.r2"] = r2
     rough_x, rough_t = roughness(case, x), roughness(case, t)
     case.measured["roughness"] = [rough_x, rough_t]
-    if rough_t > 1.5 * rough_x + 0.03 and white(case, t - x):
+    noisier = rough_t > 1.5 * rough_x + 0.03 and white(case, t - x)
+    if noisier and not at_edges(case, x, t - x):
         wrong_target(
             case,
             "fine-grained noise in the target, share of its variance",

@@ -226,7 +226,28 @@ def codes(case):
     shown -= {id(case.out.x_hat)}
     found = [op for op in case.ops if id(op.out) in shown]
     code, _ = case.code
-    return list({op.index: op for op in [*found, code] if op is not None}.values())
+    found = {op.index: op for op in [*found, code] if op is not None}
+    if not found:
+        return []
+    with case.program.trial(True):
+        _, ops = trace.follow(case.program, case.source, case.size)
+    there = (_same(op, case.ops, ops) for op in found.values())
+    return [op for op in there if op is not None]
+
+
+def _same(op, ops, others):
+    """Find an op of the evaluated model among those of the model in training.
+
+    A model that rounds in use and adds noise while it trains has others before it:
+    then the end of the list tells which it is.
+    """
+    names, there = [list(map(str, those)) for those in (ops, others)]
+    at = next(i for i, o in enumerate(ops) if o.index == op.index)
+    if names[: at + 1] == there[: at + 1]:
+        return op
+    after = len(names) - at - 1
+    alike = names[at + 1 :] == there[len(there) - after :]
+    return others[-after - 1] if alike and len(others) > after else None
 
 
 def _all_changes(case, op):

@@ -186,9 +186,10 @@ def blurry(case):
     unable = unable and visible > 3 * limits["blur.visible"]
     unable = unable and able[1] > max(0.7, able[0] + 0.6)
     mostly = missing > limits["blur.most"] * total and visible > 0.1
+    mostly = mostly and able is not None and able[0] < min(0.9, able[1] - 0.1)
     if case.r2_now < limits["blur.r2"] and not unable:
         return
-    if share > limits["blur.detail"] and not unable:
+    if share > limits["blur.detail"] and not (unable and able[1] > 0.9):
         return
     case.find(
         "fit.blurry",

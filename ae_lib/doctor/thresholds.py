@@ -153,6 +153,9 @@ THRESHOLDS = {
     "identity.wide": Threshold(
         0.4, CLINIC, "the same where no layer is narrower than the input", hint=0.2
     ),
+    "identity.sparse": Threshold(
+        0.7, CLINIC, "and the same where most units of such a layer are idle", hint=0.5
+    ),
     "identity.most": Threshold(
         1.3, CLINIC, "share above which noise is amplified, and not copied"
     ),
@@ -172,13 +175,16 @@ THRESHOLDS = {
         0.15, CLINIC, "deviation of outputs across inputs, of the data's", hint=0.3
     ),
     "under.slope": Threshold(
-        0.03,
+        0.05,
         CLINIC,
         "loss still lost in the last tenth of the training, per loss",
         hint=0.01,
     ),
+    "under.fair": Threshold(
+        0.75, CLINIC, "R² from which a falling loss is no complaint", hint=0.85
+    ),
     "under.gain": Threshold(
-        0.3, CLINIC, "R² that further training gains, of what is missing", hint=0.15
+        0.35, CLINIC, "R² that further training gains, of what is missing", hint=0.15
     ),
     "under.r2": Threshold(
         0.4, CLINIC, "R² below which a copy is trained further", hint=0.7
@@ -199,7 +205,7 @@ THRESHOLDS = {
         0.3, CLINIC, "share of the fine detail that survives", hint=0.5
     ),
     "blur.able": Threshold(
-        0.2, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
+        0.18, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
     ),
     "dead.needed": Threshold(
         0.8, CLINIC, "R² of PCA with as many values as the live units of a code"

@@ -1,6 +1,9 @@
 """A few steps of the user's own loop, and what they did."""
 
+from contextlib import nullcontext
+
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from . import sample as samples
 
@@ -11,10 +14,25 @@ class Watch:
     def __init__(self):
         self.modes, self.inputs, self.used, self.losses = [], [], [], []
         self.moved, self.cosines = [], []
-        self.drew = self.pending = False
+        self.drawn = set()  # shapes of one sample of what the first step drew
+        self.pending = False
         self.touched = 0
         self.stepped = set()  # ids of the parameters that an optimizer has applied
         self.given = set()  # ids of those that got a gradient other than zero
+
+
+class _Draws(TorchDispatchMode):
+    """Note the shapes of random tensors, without the first axis."""
+
+    def __init__(self):
+        super().__init__()
+        self.shapes = set()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        out = func(*args, **(kwargs or {}))
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            self.shapes |= {tuple(t.shape[1:]) for t in samples.tensors_in(out)}
+        return out
 
 
 def watch(case, count=10):
@@ -85,12 +103,11 @@ def watch(case, count=10):
                     break  # more steps where gradients are collected over several
                 old = [p.detach().clone() for p in params]
                 program.model.train()
-                state = torch.get_rng_state()
-                seen.losses.append(program.run_step(raw[at % len(raw)]))
+                with _Draws() if at == 0 else nullcontext() as draws:
+                    seen.losses.append(program.run_step(raw[at % len(raw)]))
+                seen.drawn |= draws.shapes if draws else set()
                 if not program.optimizers:  # descends by hand: .grad was used as it is
                     use(params)
-                if at == 0:
-                    seen.drew = not torch.equal(state, torch.get_rng_state())
                 seen.moved.append(
                     sum(not torch.equal(p, o) for p, o in zip(params, old, strict=True))
                 )

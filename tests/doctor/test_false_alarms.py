@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from ae_lib import doctor
-from tests.doctor.programs import batches, pictures
+from tests.doctor.programs import adam, batches, fit, pictures
 from tests.doctor.test_mended_rules import conv, faults
 
 X = pictures(192, side=16)
@@ -165,3 +166,124 @@ def test_a_projection_to_most_of_the_numbers_is_no_copy():
         for layer in wide:
             layer.weight.copy_(torch.eye(3))
     assert "code.identity" in faults(wide, x)
+
+
+class Rounding(nn.Module):
+    """Round the code in use, add noise as wide in training; return its size, too."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.down, self.up = nn.Linear(64, 24), nn.Linear(24, 64)
+
+    def forward(self, x):
+        z = 4 * self.down(x - 0.5)
+        q = z + torch.rand_like(z) - 0.5 if self.training else z.round()
+        return {"x_hat": self.up(q / 4), "size": q.abs().sum(1).mean(), "code": q}
+
+
+def test_a_rate_is_found_where_training_has_other_operations():
+    x = pictures(192, side=8).flatten(1)
+
+    def rate(output, target):
+        return F.mse_loss(output["x_hat"], target) + 3e-4 * output["size"]
+
+    def cancels(output, target):
+        return F.mse_loss(output["x_hat"], target) + output["code"].mean().abs()
+
+    assert "sparse.inert" not in faults(Rounding(), x, loss=rate)
+    assert "sparse.inert" in faults(Rounding(), x, loss=cancels)
+
+
+def test_a_direction_drawn_for_the_code_is_no_corruption():
+    x = pictures(192, side=8).flatten(1)
+
+    def slopes(model, batch):
+        batch = batch.clone().requires_grad_()
+        z, x_hat = model.encode(batch), model(batch)
+        along = torch.randn_like(z)
+        (slope,) = torch.autograd.grad(z, batch, along, create_graph=True)
+        return F.mse_loss(x_hat, batch.detach()) + 1e-3 * slope.square().mean()
+
+    def unused(model, batch):
+        noisy = batch + 0.3 * torch.randn_like(batch)
+        return F.mse_loss(model(batch), batch) + 0 * noisy.mean()
+
+    for loss in (slopes, unused):
+        model = Contractive()
+        model.forward = lambda x, model=model: model.up(model.encode(x))
+        optimizer = adam(model)
+
+        def step(model, batch, loss=loss, optimizer=optimizer):
+            value = loss(model, batch)
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+            return value.item()
+
+        found = faults(model, x, 5, step=step, optimizer=optimizer)
+        assert ("data.target" in found) == (loss is unused)
+
+
+def test_details_that_an_enlargement_lost_are_no_noise():
+    made = torch.Generator().manual_seed(0)
+    blocks = torch.rand(192, 1, 6, 6, generator=made)
+    sharp = F.interpolate(blocks, scale_factor=4)[:, :, 1:17, 2:18]
+    small = F.avg_pool2d(sharp, 2)
+    soft = F.interpolate(small, scale_factor=2, mode="bicubic", align_corners=False)
+    noisy = sharp + 0.15 * torch.randn(sharp.shape, generator=made)
+
+    def pairs(source, goal):
+        return list(zip(source.split(64), goal.split(64), strict=True))
+
+    assert "data.target" not in faults(conv(), pairs(soft, sharp))
+    assert "data.target" in faults(conv(), pairs(sharp, noisy))
+
+
+class Points(nn.Module):
+    """Write a set of points (N, 24, 3) from two numbers."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.down = nn.Sequential(nn.Linear(3, 32), nn.ReLU())
+        self.code, self.up = nn.Linear(32, 2), nn.Linear(2, 72)
+
+    def forward(self, points):
+        return self.up(self.code(self.down(points).amax(1))).view_as(points)
+
+
+def test_unordered_points_are_not_weighed_against_pca():
+    def chamfer(out, target):
+        far = torch.cdist(out, target)
+        return far.amin(1).mean() + far.amin(2).mean()
+
+    made = torch.Generator().manual_seed(0)
+    points = F.normalize(torch.randn(192, 24, 3, generator=made), dim=2)
+    points = points * (0.3 + torch.rand(192, 1, 3, generator=made))
+    assert "code.too-small" not in faults(Points(), points, loss=chamfer)
+    assert "code.too-small" in faults(Points(), points)
+
+
+def test_a_few_units_of_many_may_pass_on_half_of_the_noise():
+    made = torch.Generator().manual_seed(0)
+    atoms = F.normalize(torch.randn(96, 32, generator=made), dim=1)
+    on = torch.rand(512, 96, generator=made) < 0.03
+    x = (on * (0.5 + torch.rand(512, 96, generator=made))) @ atoms
+    for weight in (0.2, 0.0):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(32, 96), nn.ReLU(), nn.Linear(96, 32))
+        with torch.no_grad():
+            net[0].weight.copy_(atoms)
+            net[2].weight.copy_(atoms.T)
+        optimizer = adam(net, 3e-3)
+        for at in range(300):
+            rows = x.roll(-64 * at, 0)[:64]
+            code = net[:2](rows)
+            loss = F.mse_loss(net[2](code), rows) + weight * code.mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        report = doctor.examine(net, batches(x), budget_seconds=0)
+        assert report.measured["copied"] > doctor.THRESHOLDS["identity.wide"].default
+        assert ("code.identity" in report.faults) == (weight == 0)
