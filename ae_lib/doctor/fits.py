@@ -152,7 +152,7 @@ def short(case):
         return  # a good start, and not a training that was stopped
     if any(code not in symptoms for code in known) or program.clock.left < 6:
         return
-    rest = case.measured.get("under.slope", 1.0) < 0.3 * case.limits["under.slope"]
+    rest = case.measured.get("under.slope", 1.0) < 0.2 * case.limits["under.slope"]
     poor = known or case.r2_now < case.limits["under.r2"]
     if not poor or (case.epochs and rest):
         return
@@ -162,6 +162,8 @@ def short(case):
     case.did("fit.undertrained")
     case.measured["further training"] = {"steps": later.steps, "r2": later.r2}
     if later.gain < case.limits["under.gain"] * (1 - later.r2[0]):
+        return
+    if case.r2_now > case.limits["under.close"]:
         return
     case.find(
         "fit.undertrained",

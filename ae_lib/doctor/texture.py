@@ -182,7 +182,9 @@ def blurry(case):
         case.kept["detail"] = _memorised_detail(case, shape)
     able = case.kept["detail"]
     case.measured["detail"]["16 images fitted"] = able
-    unable = able is not None and able[0] < limits["blur.able"]
+    unable = able is not None and able[0] < limits["blur.able"] * (
+        2 if able[1] > 0.95 else 1  # all but the detail was learned: so much the surer
+    )
     unable = unable and visible > 3 * limits["blur.visible"]
     unable = unable and able[1] > max(0.7, able[0] + 0.6)
     mostly = missing > limits["blur.most"] * total and visible > 0.1

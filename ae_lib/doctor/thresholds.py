@@ -184,7 +184,10 @@ THRESHOLDS = {
         0.75, CLINIC, "R² from which a falling loss is no complaint", hint=0.85
     ),
     "under.gain": Threshold(
-        0.35, CLINIC, "R² that further training gains, of what is missing", hint=0.15
+        0.3, CLINIC, "R² that further training gains, of what is missing", hint=0.15
+    ),
+    "under.close": Threshold(
+        0.7, CLINIC, "R² from which further gain is no complaint", hint=1.0
     ),
     "under.r2": Threshold(
         0.4, CLINIC, "R² below which a copy is trained further", hint=0.7
@@ -205,7 +208,7 @@ THRESHOLDS = {
         0.3, CLINIC, "share of the fine detail that survives", hint=0.5
     ),
     "blur.able": Threshold(
-        0.18, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
+        0.12, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
     ),
     "dead.needed": Threshold(
         0.8, CLINIC, "R² of PCA with as many values as the live units of a code"

@@ -29,8 +29,10 @@ class _Draws(TorchDispatchMode):
         self.shapes = set()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        may_draw = torch.Tag.nondeterministic_seeded in func.tags
+        state = torch.get_rng_state() if may_draw else None
         out = func(*args, **(kwargs or {}))
-        if torch.Tag.nondeterministic_seeded in func.tags:
+        if may_draw and not torch.equal(state, torch.get_rng_state()):
             self.shapes |= {tuple(t.shape[1:]) for t in samples.tensors_in(out)}
         return out
 
