@@ -152,7 +152,8 @@ def short(case):
         return  # a good start, and not a training that was stopped
     if any(code not in symptoms for code in known) or program.clock.left < 6:
         return
-    rest = case.measured.get("under.slope", 1.0) < 0.2 * case.limits["under.slope"]
+    slope = case.measured.get("under.slope", 1.0)
+    rest = case.epochs > 5 and slope < 0.2 * case.limits["under.slope"]
     poor = known or case.r2_now < case.limits["under.r2"]
     if not poor or (case.epochs and rest):
         return

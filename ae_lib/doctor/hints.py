@@ -40,9 +40,16 @@ def add(report, case, again):
 
 
 def _apart(finding):
-    """Tell whether the modes are so far apart that no statistic lags behind."""
-    value, limit = (finding.evidence.get(k) for k in ("value", "threshold"))
-    return finding.code == "wiring.mode" and value > 5 * limit > 5
+    """Tell whether it is too clear for a passing state of the training.
+
+    Modes too far apart for a statistic that lags behind, or with one that hardly moves;
+    log-variances that are too large without exception.
+    """
+    seen = finding.evidence
+    value, limit = seen.get("value"), seen.get("threshold")
+    if finding.code == "wiring.mode":
+        return value > 5 * limit > 5 or 0 < (seen.get("momentum") or 1) < 0.01
+    return finding.code == "vae.logvar" and seen.get("smallest", 0) > limit
 
 
 def _too_fast(case, taken):

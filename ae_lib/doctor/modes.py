@@ -4,6 +4,7 @@ import torch
 
 from . import sample as samples
 from .program import fields, places
+from .sample import main_tensor
 
 
 def check(case):
@@ -95,15 +96,18 @@ def _declared(case):
 
 def _needs_neighbours(case, first, scale):
     """Report an evaluation pass in which an image depends on the rest of its batch."""
-    alone = case.reconstruct(samples.cut(case.source, 3))
+    last = samples.cut(case.source, -3)  # the last: a state may run down the batch
+    alone = case.reconstruct(last)
     if alone is None or alone.shape[1:] != first.shape[1:]:
         return False
     if first.var(0).mean() < 1e-9 * case.flat.var(0).mean():
         return False  # the same for all inputs, whatever the batch: no matter of mode
-    share = (alone - first[:3]).square().mean().item() / max(scale, 1e-12)
+    share = (alone - first[-3:]).square().mean().item() / max(scale, 1e-12)
     case.measured["mode.neighbours"] = share
     if not share > case.limits["mode.noise"]:
         return False
+    if _reads_the_batch_as_time(case, share):
+        return True
     case.find(
         "wiring.mode",
         "info" if case.has("step.nonfinite") else "error",  # then that is its effect
@@ -117,6 +121,36 @@ def _needs_neighbours(case, first, scale):
         "Not dropout, which two passes on one batch would show: in evaluation mode the "
         "layers still use the statistics of the batch.",
         "nn.BatchNorm2d(channels)  # made in __init__, with track_running_stats=True",
+        "model(x)[:1] and model(x[:1]) agree in evaluation mode.",
+    )
+    return True
+
+
+def _reads_the_batch_as_time(case, share):
+    """Report a recurrent layer that goes from image to image in place of time."""
+    layers = [
+        (name, module)
+        for name, module in case.program.model.named_modules()
+        if isinstance(module, torch.nn.RNNBase) and not module.batch_first
+    ]
+    if not layers or main_tensor(case.source).ndim != 3:
+        return False
+    name, module = layers[0]
+    kind = type(module).__name__
+    case.did("data.layout")
+    case.find(
+        "data.layout",
+        "error",
+        {
+            "statistic": "change of an evaluated series when its batch changes, of the "
+            "output's variance",
+            "value": share,
+            "threshold": case.limits["mode.noise"],
+            "where": f"{name} (nn.{kind}, batch_first=False)",
+        },
+        "Not batch statistics: the layer expects (time, batch, features), is given "
+        "(batch, time, features), and carries its state from one series to the next.",
+        f"nn.{kind}({module.input_size}, {module.hidden_size}, batch_first=True)",
         "model(x)[:1] and model(x[:1]) agree in evaluation mode.",
     )
     return True

@@ -58,6 +58,33 @@ def share_of_few(values, k=8):
     return ((rest @ basis).square().sum() / rest.square().sum().clamp(min=1e-20)).item()
 
 
+def kept_for_dropped(case):
+    """Report dropout of nearly everything: a share to keep, given as one to drop."""
+    layers = [
+        (name, module)
+        for name, module in case.program.model.named_modules()
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.p >= 0.9
+    ]
+    if not layers or (case.trained and case.r2_now > 0.5):
+        return
+    name, module = layers[0]
+    case.did("noise.too-strong")
+    case.find(
+        "noise.too-strong",
+        "warning",
+        {
+            "statistic": "share of the values that dropout takes away",
+            "value": module.p,
+            "threshold": 0.9,
+            "where": name,
+        },
+        "Not a weak network: hardly anything passes this layer in training. `p` of "
+        "PyTorch is the share to drop; other libraries ask for the share to keep.",
+        f"model.get_submodule({name!r}).p = {1 - module.p:.2g}  # now {module.p:g}",
+        "The training loss falls below the mean image's.",
+    )
+
+
 def inside(case):
     """Judge noise that the model itself puts on its input, as nn.Dropout does."""
     ops = [o for o in case.ops if o.weighted and o.entry is not None]

@@ -29,10 +29,11 @@ def main_tensor(value):
 
 
 def cut(value, n):
-    """Return the first `n` samples of a batch of any structure."""
+    """Return the first `n` samples of a batch of any structure, the last for -n."""
     found = main_tensor(value)
     size = len(found) if found is not None and found.ndim else 0
-    return _map(value, lambda t: t[:n] if t.ndim and len(t) == size else t)
+    part = slice(n) if n >= 0 else slice(n, None)
+    return _map(value, lambda t: t[part] if t.ndim and len(t) == size else t)
 
 
 def repeat(value, times):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib import doctor
-from tests.doctor.programs import adam, batches, fit, pictures
+from tests.doctor.programs import adam, batches, pictures
 from tests.doctor.test_mended_rules import conv, faults
 
 X = pictures(192, side=16)

@@ -334,7 +334,7 @@ def stack(act):
 
 
 def test_sigmoids_that_would_learn_sooner_as_relus_are_a_slow_start():
-    report = doctor.examine(**stack(nn.Sigmoid))
+    report = doctor.examine(**stack(nn.Sigmoid), budget_seconds=60)
     assert report.faults == ["signal.common-mode"]
     evidence = report.findings[0].evidence
     later, sooner = (v for k, v in evidence.items() if k.startswith("R²"))
@@ -509,7 +509,7 @@ def test_a_linear_network_before_its_first_step_was_not_stopped_too_soon():
 def test_a_rate_that_fits_sixteen_images_and_not_the_batches():
     """As an LSTM of the clinic at ten times the rate of its repair, and more."""
     (program,) = [p for p in programs() if p.name == "recurrent_net_at_a_tenth"]
-    report = doctor.examine(**program.build())
+    report = doctor.examine(**program.build(), budget_seconds=60)
     assert report.faults == ["step.too-large"]
     assert "16 images" not in report.findings[0].evidence["statistic"]
     assert doctor.examine(**program.repair()).ok
