@@ -1,11 +1,11 @@
-"""Sixth part, b: healthy programs whose wiring or penalty looks suspicious."""
+"""Tenth bank, b: healthy programs whose wiring or penalty looks suspicious."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import heartbeats, made, tones, weather
-from ae_lib.doctor.clinic.heldback.sixth_b_nets import Contractive
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import heartbeats, made, tones, weather
+from ae_lib.doctor.clinic.tuning.tenth_b_nets import Contractive
 from ae_lib.doctor.clinic.material import digits, loader, patches, waves
 from ae_lib.doctor.clinic.measures import neighbours, train
 from ae_lib.doctor.clinic.parts import VAE, adam, dense, kl

@@ -1,10 +1,10 @@
-"""Sixth part, b: codes output.range, loss.domain and loss.scale."""
+"""Tenth bank, b: codes output.range, loss.domain and loss.scale."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import (
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     counts,
     heartbeats,
     prior_fit,

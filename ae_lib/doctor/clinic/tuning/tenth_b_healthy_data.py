@@ -1,10 +1,10 @@
-"""Sixth part, b: healthy programs whose data or loss looks suspicious."""
+"""Tenth bank, b: healthy programs whose data or loss looks suspicious."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import (
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     conv1d,
     heartbeats,
     made,

@@ -1,10 +1,10 @@
-"""Sixth part, b: codes wiring.unoptimised, wiring.no-gradient and wiring.zero-grad."""
+"""Tenth bank, b: codes wiring.unoptimised, wiring.no-gradient and wiring.zero-grad."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import heartbeats, weather
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import heartbeats, weather
 from ae_lib.doctor.clinic.material import digits, loader, patches, table, waves
 from ae_lib.doctor.clinic.parts import adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty

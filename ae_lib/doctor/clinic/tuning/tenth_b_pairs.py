@@ -1,11 +1,11 @@
-"""Sixth part, b: codes data.target, data.layout and data.shift."""
+"""Tenth bank, b: codes data.target, data.layout and data.shift."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import (
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     column_r2,
     conv1d,
     made,

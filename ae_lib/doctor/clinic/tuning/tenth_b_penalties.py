@@ -1,16 +1,16 @@
-"""Sixth part, b: codes noise.*, contractive.*, features.* and vae.collapse."""
+"""Tenth bank, b: codes noise.*, contractive.*, features.* and vae.collapse."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import (
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     conv1d,
     made,
     tones,
     weather,
 )
-from ae_lib.doctor.clinic.heldback.sixth_b_nets import Contractive
+from ae_lib.doctor.clinic.tuning.tenth_b_nets import Contractive
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import (
     neighbours,

@@ -1,10 +1,10 @@
-"""Sixth part, b: codes data.nonfinite, data.scale and data.order."""
+"""Tenth bank, b: codes data.nonfinite, data.scale and data.order."""
 
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ae_lib.doctor.clinic.heldback.sixth_b_kit import (
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     Recurrent,
     column_r2,
     heartbeats,

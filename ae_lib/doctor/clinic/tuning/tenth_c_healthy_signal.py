@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_c_material import (
+from ae_lib.doctor.clinic.tuning.tenth_c_material import (
     chords,
     counts,
     made,

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_c_material import fit, spectra, weave
+from ae_lib.doctor.clinic.tuning.tenth_c_material import fit, spectra, weave
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.measures import detail, quiet_units
 from ae_lib.doctor.clinic.parts import AE, adam, dense_vae, elbo

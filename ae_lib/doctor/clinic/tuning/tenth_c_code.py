@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.sixth_c_material import chords, fit, made
+from ae_lib.doctor.clinic.tuning.tenth_c_material import chords, fit, made
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import no_grid, refuses_noise
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
