@@ -137,7 +137,7 @@ class Slices:
             yield self.x[start : start + self.size]
 
 
-@faulty("data.order", steps=400, bar=0.75)
+@faulty("data.order", steps=400, bar=0.88)
 def batches_that_start_at_i(seed, fixed):
     """Slice batch i from i to i + 32 and so see only the first rows of the data."""
     x = rings(1024, seed).flatten(1)
@@ -147,7 +147,7 @@ def batches_that_start_at_i(seed, fixed):
     return {**case, "eval_batches": [x[896:]]}
 
 
-@faulty("data.layout", steps=250, bar=0.55)
+@faulty("data.layout", steps=250, bar=0.75)
 def matlab_file_with_samples_last(seed, fixed):
     """Reshape a .mat array of height, width, colour, sample to sample, colour, ..."""
     array = stripes(512, seed).permute(2, 3, 1, 0).contiguous()  # (16, 16, 3, n)
