@@ -43,7 +43,7 @@ def _tones(n, seed, t=256):
 
 
 @faulty("data.nonfinite", steps=250, bar=0.4)
-def decibels_of_silence(seed, fixed):
+def decibels_of_silence_again(seed, fixed):
     """Turn spectrograms into decibels although the recordings begin in silence."""
     wave = _tones(400, seed)
     frames = wave.unfold(1, 32, 16) * torch.hann_window(32)  # (n, 15, 32)

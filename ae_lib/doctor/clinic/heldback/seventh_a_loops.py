@@ -34,7 +34,7 @@ class Tied(nn.Module):
 
 
 @faulty("wiring.zero-grad", steps=200, bar=0.6)
-def cleared_once_an_epoch(seed, fixed):
+def cleared_once_an_epoch_again(seed, fixed):
     """Clear the gradients at the start of an epoch instead of before each batch."""
     x = causes(640, seed, d=24, rank=5)
     model, seen = Tied(24), [0]
@@ -55,7 +55,7 @@ def cleared_once_an_epoch(seed, fixed):
 
 
 @faulty("wiring.zero-grad", steps=250, bar=0.5)
-def cleared_between_backward_and_step(seed, fixed):
+def cleared_between_backward_and_step_again(seed, fixed):
     """Clear the gradients after the backward pass, just before they are used."""
     x = stripes(512, seed)
     model = conv((3, 16, 16), 24, act=nn.SiLU, norm=True)
@@ -115,7 +115,7 @@ def _set_momentum(model, momentum):
 
 
 @faulty("wiring.mode", steps=0, bar=0.5)
-def momentum_of_another_framework(seed, fixed):
+def momentum_of_another_framework_again(seed, fixed):
     """Set the momentum of batch norm to a thousandth, which others call 0.999."""
     x = 3 * patches(512, seed, size=12) - 1.5
     model = conv((3, 12, 12), 24, last=None, norm=True)

@@ -100,7 +100,7 @@ def hole_cut_into_the_target(seed, fixed):
 
 
 @faulty("data.target", steps=300, bar=0.88)
-def corruption_overwritten(seed, fixed):
+def corruption_overwritten_again(seed, fixed):
     """Drop table entries at random, then hand the complete rows to the model."""
     x = causes(768, seed, d=18, rank=4)
     keep = (torch.rand(x.shape, generator=made(seed)) > 0.3).float()

@@ -20,7 +20,7 @@ from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=400, bar=0.7)
-def linear_on_purpose(seed):
+def linear_on_purpose_again(seed):
     """Train a linear autoencoder on windows of a plant to compare it with PCA."""
     x = plant(1024, seed, t=10, c=4).flatten(1)
     model = AE(nn.Linear(40, 8), nn.Linear(8, 40))
@@ -49,7 +49,7 @@ class ReluCode(nn.Module):
 
 
 @healthy(steps=0, bar=0.6)
-def most_of_the_code_is_zero(seed):
+def most_of_the_code_is_zero_again(seed):
     """Train a rectified code under L1 until more than half of its entries are zero."""
     x, _ = digits(1024, seed, size=8)
     x = (x - x.mean(0)).flatten(1)
@@ -177,7 +177,7 @@ def best_weights_brought_back(seed):
 
 
 @healthy(steps=0, bar=0.6)
-def validation_below_training(seed):
+def validation_below_training_again(seed):
     """Train a table with dropout, so that validation is better than training."""
     x = table(1280, seed, d=32, rank=4)
     train, val = x[:1024], x[1024:]

@@ -1,4 +1,4 @@
-"""Data, networks and measures shared by the programs of the files sixth_b_*."""
+"""Data, networks and measures shared by the programs of the files tenth_b_*."""
 
 import torch
 import torch.nn.functional as F

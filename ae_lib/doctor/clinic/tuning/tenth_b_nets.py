@@ -1,4 +1,4 @@
-"""Networks shared by the programs of the files sixth_b_*."""
+"""Networks shared by the programs of the files tenth_b_*."""
 
 import torch
 from torch import nn

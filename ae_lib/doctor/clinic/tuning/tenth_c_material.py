@@ -1,4 +1,4 @@
-"""Data and training loops shared by the programs of part sixth_c."""
+"""Data and training loops shared by the programs of files tenth_c_*."""
 
 import torch
 import torch.nn.functional as F
