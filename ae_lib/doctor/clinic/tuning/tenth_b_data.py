@@ -4,6 +4,9 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ae_lib.doctor.clinic.material import digits, loader, scenes, table, waves
+from ae_lib.doctor.clinic.parts import adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
 from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     Recurrent,
     column_r2,
@@ -11,9 +14,6 @@ from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     made,
     weather,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes, table, waves
-from ae_lib.doctor.clinic.parts import adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: http://dong.sh/posts/lossbreakgredients

@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
+from ae_lib.doctor.clinic.parts import AE, adam, conv, conv_vae, dense, kl
+from ae_lib.doctor.clinic.program import healthy
 from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     conv1d,
     heartbeats,
@@ -12,9 +15,6 @@ from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     tones,
     weather,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
-from ae_lib.doctor.clinic.parts import AE, adam, conv, conv_vae, dense, kl
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Imputer(nn.Module):

@@ -4,12 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_b_kit import heartbeats, made, tones, weather
-from ae_lib.doctor.clinic.tuning.tenth_b_nets import Contractive
 from ae_lib.doctor.clinic.material import digits, loader, patches, waves
 from ae_lib.doctor.clinic.measures import neighbours, train
 from ae_lib.doctor.clinic.parts import VAE, adam, dense, kl
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import heartbeats, made, tones, weather
+from ae_lib.doctor.clinic.tuning.tenth_b_nets import Contractive
 
 
 class Tokens(nn.Module):

@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.parts import adam, conv, dense, dense_vae, kl
+from ae_lib.doctor.clinic.program import faulty
 from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     counts,
     heartbeats,
@@ -11,9 +14,6 @@ from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     shares,
     weather,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.parts import adam, conv, dense, dense_vae, kl
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("output.range", bar=0.2)

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_b_kit import walks, weather
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import code_matters, train
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, kl
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import walks, weather
 
 
 class GaussianNoise(nn.Module):

@@ -5,6 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from ae_lib.doctor.clinic.material import digits, loader, table
+from ae_lib.doctor.clinic.parts import adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
 from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     column_r2,
     conv1d,
@@ -12,9 +15,6 @@ from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
     tones,
     weather,
 )
-from ae_lib.doctor.clinic.material import digits, loader, table
-from ae_lib.doctor.clinic.parts import adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 # Asked: https://github.com/aapatel09/handson-unsupervised-learning/issues/6

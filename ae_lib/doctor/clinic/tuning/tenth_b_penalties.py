@@ -4,13 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
-    conv1d,
-    made,
-    tones,
-    weather,
-)
-from ae_lib.doctor.clinic.tuning.tenth_b_nets import Contractive
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import (
     neighbours,
@@ -20,6 +13,13 @@ from ae_lib.doctor.clinic.measures import (
 )
 from ae_lib.doctor.clinic.parts import VAE, adam, conv, conv_vae, dense, elbo, kl
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import (
+    conv1d,
+    made,
+    tones,
+    weather,
+)
+from ae_lib.doctor.clinic.tuning.tenth_b_nets import Contractive
 
 
 @faulty("noise.too-strong", bar=0.5)

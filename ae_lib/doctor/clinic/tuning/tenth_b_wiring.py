@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_b_kit import heartbeats, weather
 from ae_lib.doctor.clinic.material import digits, loader, patches, table, waves
 from ae_lib.doctor.clinic.parts import adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.tenth_b_kit import heartbeats, weather
 
 
 class LazyOutput(nn.Module):

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_c_material import chords, fit, made
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
 from ae_lib.doctor.clinic.measures import no_grid, refuses_noise
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.tenth_c_material import chords, fit, made
 
 
 @faulty("code.too-small", steps=300, bar=0.55)

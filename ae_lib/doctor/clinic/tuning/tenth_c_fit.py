@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.parts import adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
 from ae_lib.doctor.clinic.tuning.tenth_c_material import (
     bumps,
     chords,
@@ -11,9 +14,6 @@ from ae_lib.doctor.clinic.tuning.tenth_c_material import (
     made,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.parts import adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Repeat(nn.Module):

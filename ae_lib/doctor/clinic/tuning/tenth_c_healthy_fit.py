@@ -4,14 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
+from ae_lib.doctor.clinic.parts import AE, adam, dense, kl, stack
+from ae_lib.doctor.clinic.program import healthy
 from ae_lib.doctor.clinic.tuning.tenth_c_material import (
     bumps,
     fit,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes, table
-from ae_lib.doctor.clinic.parts import AE, adam, dense, kl, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=0, bar=0.7)

@@ -4,15 +4,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ae_lib.doctor.clinic.material import digits, loader, patches, table
+from ae_lib.doctor.clinic.parts import AE, adam, dense
+from ae_lib.doctor.clinic.program import healthy
 from ae_lib.doctor.clinic.tuning.tenth_c_material import (
     chords,
     counts,
     made,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, table
-from ae_lib.doctor.clinic.parts import AE, adam, dense
-from ae_lib.doctor.clinic.program import healthy
 
 
 class LastVisit(nn.Module):

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_c_material import chords, counts
 from ae_lib.doctor.clinic.material import digits, loader, patches, table
 from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, kl, stack
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.tenth_c_material import chords, counts
 
 
 class WithCode(AE):

@@ -4,6 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ae_lib.doctor.clinic.material import loader, patches, table
+from ae_lib.doctor.clinic.parts import AE, adam, dense
+from ae_lib.doctor.clinic.program import faulty
 from ae_lib.doctor.clinic.tuning.tenth_c_material import (
     bumps,
     chords,
@@ -12,9 +15,6 @@ from ae_lib.doctor.clinic.tuning.tenth_c_material import (
     spectra,
     weave,
 )
-from ae_lib.doctor.clinic.material import loader, patches, table
-from ae_lib.doctor.clinic.parts import AE, adam, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 class VisitEncoder(nn.Module):

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_c_material import fit, spectra, weave
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.measures import detail, quiet_units
 from ae_lib.doctor.clinic.parts import AE, adam, dense_vae, elbo
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.tenth_c_material import fit, spectra, weave
 
 
 class SparseAE(nn.Module):

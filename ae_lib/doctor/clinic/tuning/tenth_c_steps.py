@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_c_material import bumps, chords, spectra
 from ae_lib.doctor.clinic.material import digits, loader, scenes, table
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, elbo
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.tenth_c_material import bumps, chords, spectra
 
 
 @faulty("step.too-large", accepts=("signal.dead-units",), steps=120, bar=0.35)

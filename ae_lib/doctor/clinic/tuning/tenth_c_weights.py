@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.tuning.tenth_c_material import bumps, chords, spectra
 from ae_lib.doctor.clinic.material import digits, loader, patches, table
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.tenth_c_material import bumps, chords, spectra
 
 
 class Seq2Vec2Seq(nn.Module):
