@@ -64,27 +64,28 @@ def sharp_tanh_for_binary_codes(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model, 2e-3)}
 
 
-class Rectified(nn.Module):
-    """Squeeze spectra through narrowing layers, each followed by a rectifier."""
+class Thresholded(nn.Module):
+    """Keep only hidden units above a threshold, as in a zero-bias autoencoder."""
 
-    def __init__(self, last):
+    def __init__(self, d, units, threshold):
         super().__init__()
-        self.encoder = nn.Sequential(*stack((64, 48, 24)), nn.Linear(24, 8), last)
-        self.decoder = nn.Sequential(*stack((8, 48)), nn.Linear(48, 64))
+        self.hidden = nn.Linear(d, units, bias=False)
+        self.keep = nn.Threshold(threshold, 0.0)
+        self.out = nn.Linear(units, d)
 
     def encode(self, x):
-        return self.encoder(x)
+        return self.keep(self.hidden(x))
 
     def forward(self, x):
-        return self.decoder(self.encode(x))
+        return self.out(self.encode(x))
 
 
-@faulty("signal.dead-units", steps=600, bar=0.6)
-def relu_after_the_narrow_code(seed, fixed):
-    """Put a ReLU behind a code of eight units as behind every other layer."""
+@faulty("signal.dead-units", steps=250, bar=0.6)
+def threshold_above_every_activation(seed, fixed):
+    """Cut hidden units at one, where the first weights never take them."""
     x = lines(768, seed)
-    x = (x - x.mean(0)) / x.std(0)
-    model = Rectified(nn.Identity() if fixed else nn.ReLU())
+    x = x - x.mean(0)
+    model = Thresholded(64, 48, 0.0 if fixed else 1.0)
     data = loader(x, batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
