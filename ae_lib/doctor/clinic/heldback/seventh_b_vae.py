@@ -12,7 +12,7 @@ from ae_lib.doctor.clinic.heldback.seventh_b_material import (
     survey,
 )
 from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import code_matters, quiet_units, true_penalty
+from ae_lib.doctor.clinic.measures import code_matters, codes, quiet_units, true_penalty
 from ae_lib.doctor.clinic.parts import adam, conv_vae, dense_vae, kl
 from ae_lib.doctor.clinic.program import faulty
 
@@ -216,6 +216,11 @@ def l1_of_one_on_the_summed_code(seed, fixed):
     return {**case, "loss": loss, "optimizer": adam(model, 5e-3)}
 
 
+def rarity(case):
+    """Return one minus the mean activation of the code."""
+    return 1 - codes(case).mean().item()
+
+
 def _bernoulli_kl(rho, found):
     found = found.clamp(1e-4, 1 - 1e-4)
     one = rho * (rho / found).log()
@@ -226,8 +231,8 @@ def _bernoulli_kl(rho, found):
     "sparse.inert",
     accepts=("wiring.no-gradient",),
     steps=400,
-    measure=quiet_units,
-    bar=0.5,
+    measure=rarity,
+    bar=0.85,
 )
 def frequency_counted_by_a_comparison(seed, fixed):
     """Count how often a unit exceeds a half, and compare that with a target of 5 %."""
