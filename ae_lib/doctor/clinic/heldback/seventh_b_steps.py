@@ -169,7 +169,7 @@ def decay_of_the_rate_every_batch(seed, fixed):
     x, _ = scenes(512, seed)
     model = conv((3, 16, 16), 32, width=12, act=nn.LeakyReLU)
     optimizer = adam(model, 2e-3)
-    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.8)
+    scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
     done = []
 
     def step(model, batch):
@@ -178,7 +178,7 @@ def decay_of_the_rate_every_batch(seed, fixed):
         loss.backward()
         optimizer.step()
         done.append(1)
-        if not fixed or len(done) % 80 == 0:
+        if not fixed or len(done) % 16 == 0:
             scheduler.step()
         return loss.item()
 
