@@ -217,7 +217,7 @@ class Forgotten(nn.Module):
 
 
 @faulty("signal.linear", steps=300, bar=0.9)
-def activation_never_called(seed, fixed):
+def activation_never_called_again(seed, fixed):
     """Create a ReLU in the constructor and forget to call it in forward."""
     model = Forgotten(used=fixed)
     data = loader(peaks(768, seed, width=0.06), seed=seed)
