@@ -47,6 +47,10 @@ def too_small(case):
         return
     if case.trained and not now > 0.6 * best:
         return
+    if not case.trained and case.program.optimizer is not None:
+        later = ahead.look(case)  # few causes may take a curve that PCA cannot follow
+        if later is not None and later.r2[-1] > limit + 0.15:
+            return
     values = [j for j in (8, 16, 32, 64, 128) if j > k]
     better = next((j for j in values if (pca_r2(case.t, j) or 0) > 0.6), 4 * k)
     case.find(
@@ -242,7 +246,9 @@ def _few_at_a_time(case):
 
     Noise that no few of them can write still finds some that resemble it.
     """
-    wide = [o for o in case.ops if o.bends and o.width >= case.flat.shape[1]]
+    heavy = [o.index for o in case.ops if o.weighted]
+    inner = [o for o in case.ops if heavy and heavy[0] < o.index < heavy[-1]]
+    wide = [o for o in inner if o.width >= case.flat.shape[1]]
     idle = [(o.out == 0).double().mean().item() for o in wide]
     return max(idle, default=0.0) > 0.6
 

@@ -119,7 +119,25 @@ def _rescaled(case, low, high, integers):
     if last and last[0].kind == "sigmoid":
         span = f"{max(high - low, 1e-9):.4g}"
         return f"x = (x - ({low:.4g})) / {span}" if low else f"x = x / {span}"
-    return "x = (x - x.mean()) / x.std()"
+    flat_picture = case.x.ndim == 2 and case.picture_shape is not None
+    axes = None if flat_picture else _columns(case.x)
+    if axes is None:
+        return "x = (x - x.mean()) / x.std()"
+    each = f"{axes}, keepdim=True"
+    return f"x = (x - x.mean({each})) / x.std({each}).clamp(min=1e-6)  # per column"
+
+
+def _columns(x):
+    """Return the axes to average over where columns have scales of their own, or None.
+
+    As in a table, (N, columns), and in series, (N, time, columns) or the reverse.
+    """
+    for axis in range(x.ndim - 1, 0, -1) if x.ndim < 4 else ():
+        others = tuple(d for d in range(x.ndim) if d != axis)
+        values = x.double()
+        if values.mean(others).var(correction=0) > 0.6 * values.var(correction=0):
+            return others
+    return None
 
 
 def _deviation_across(values):

@@ -139,6 +139,42 @@ def grid(images, period=2):
     return max(line(power), line(power.T))
 
 
+def enlarged(case):
+    """Report a decoder that ends by enlarging: what is finer cannot come out."""
+    heavy = [op.index for op in case.ops if op.weighted]
+    shape = case.picture_shape
+    ends = [op for op in case.ops if heavy and op.index > heavy[-1]]
+    ends = [op for op in ends if op.kind == "interpolate" and op.entry.ndim == 4]
+    if not ends or shape is None or ends[-1].out.shape[2:] != shape[1:]:
+        return
+    case.did("fit.blurry")
+    op, goal = ends[-1], case.flat.reshape(-1, *shape).float()
+    small = torch.nn.functional.adaptive_avg_pool2d(goal, op.entry.shape[2:])
+    back = torch.nn.functional.interpolate(
+        small, shape[1:], mode="bilinear", align_corners=False
+    )
+    best, limits = r2(fine(back), fine(goal)), case.limits
+    visible = fine(goal).square().mean().item() / max(case.variance, 1e-12)
+    case.measured["enlarged"] = {"r2 of detail": best, "of the variance": visible}
+    if not best < limits["blur.ceiling"] or visible < 2 * limits["blur.visible"]:
+        return
+    case.find(
+        "fit.blurry",
+        "warning",
+        {
+            "statistic": "R² of the targets' fine detail, made as small and enlarged",
+            "value": best,
+            "threshold": limits["blur.ceiling"],
+            "where": f"{op}, from {tuple(op.entry.shape[2:])}, after the last weights",
+        },
+        "Not the training and not the code: whatever the layers before it write, the "
+        "last one smooths it.",
+        "end with weights: enlarge first, then nn.Conv2d(channels, channels, 3, "
+        "padding=1)",
+        "The share of fine detail rises above a half.",
+    )
+
+
 def fine(images):
     """Return images less their 3 x 3 blur: the finest detail."""
     v = images.double()
@@ -153,6 +189,7 @@ def blurry(case):
         return
     if not case.trained or shape is None or not math.isfinite(case.r2_now):
         case.skip("the model is untrained", "fit.blurry")
+        enlarged(case)
         return
     case.did("fit.blurry")
     x_hat = case.reconstruct(case.source)

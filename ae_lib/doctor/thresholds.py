@@ -225,6 +225,9 @@ THRESHOLDS = {
     "blur.r2": Threshold(
         0.5, CLINIC, "R² from which missing detail is called blur", hint=0.3
     ),
+    "blur.ceiling": Threshold(
+        0.2, CLINIC, "R² of fine detail in images made small and enlarged", hint=0.4
+    ),
     "blur.blind": Threshold(
         0.05,
         CLINIC,

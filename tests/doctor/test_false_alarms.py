@@ -287,3 +287,33 @@ def test_a_few_units_of_many_may_pass_on_half_of_the_noise():
         report = doctor.examine(net, batches(x), budget_seconds=0)
         assert report.measured["copied"] > doctor.THRESHOLDS["identity.wide"].default
         assert ("code.identity" in report.faults) == (weight == 0)
+
+
+def test_two_causes_may_take_a_curve_that_pca_cannot_follow():
+    made = torch.Generator().manual_seed(0)
+    place = torch.arange(12).float()
+    at = 2 + 7 * torch.rand(2, 512, 1, 1, generator=made)
+    far = (place - at[0]).square() + (place.view(-1, 1) - at[1]).square()
+    dots = (-far / 4).exp()[:, None]
+    noise = torch.rand(512, 1, 12, 12, generator=made)
+
+    def report(x):
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Flatten(), nn.Linear(144, 128), nn.SiLU(), nn.Linear(128, 2),
+            nn.Linear(2, 128), nn.SiLU(), nn.Linear(128, 144),
+            nn.Unflatten(1, (1, 12, 12)),
+        )  # fmt: skip
+        return faults(model, x, 20, optimizer=adam(model, 1e-2))
+
+    assert "code.too-small" not in report(dots)
+    assert "code.too-small" in report(noise)
+
+
+def test_series_may_be_written_backwards():
+    made = torch.Generator().manual_seed(0)
+    x = torch.randn(192, 12, 3, generator=made).cumsum(1) / 3
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.Linear(8, 36))
+    model.append(nn.Unflatten(1, (12, 3)))
+    assert "data.target" not in faults(model, x, pair=lambda b: (b, b.flip(1)))
+    assert "data.target" in faults(model, x, pair=lambda b: (b, b.roll(1, 0)))

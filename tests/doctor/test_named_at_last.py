@@ -91,3 +91,36 @@ def test_three_epochs_at_one_level_are_no_rest(epochs):
     history = {"train_loss": [base * (1 - 1e-4 * at) for at in range(epochs)]}
     found = faults(model, X, 20, optimizer=optimizer, history=history)
     assert ("fit.undertrained" in found) == (epochs == 3)
+
+
+@pytest.mark.parametrize("last", ["weights", "enlargement"])
+def test_a_decoder_that_ends_by_enlarging_writes_no_detail(last):
+    made = torch.Generator().manual_seed(0)
+    phase = 6.3 * torch.rand(192, 1, 1, 1, generator=made)
+    slope = 2 * torch.rand(192, 2, 1, 1, 1, generator=made) - 1
+    line, place = torch.linspace(-1, 1, 16), torch.arange(16)
+    shade = 0.5 + 0.2 * (slope[:, 0] * line + slope[:, 1] * line.view(-1, 1))
+    cloth = shade + 0.1 * torch.sin(2.2 * (place + place.view(-1, 1)) + phase)
+    torch.manual_seed(0)
+    side = 4 if last == "enlargement" else 16
+    model = nn.Sequential(
+        nn.Flatten(), nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 8),
+        nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, side * side),
+        nn.Unflatten(1, (1, side, side)),
+    )  # fmt: skip
+    if side == 4:
+        model.append(nn.Upsample(16, mode="bilinear", align_corners=False))
+    assert ("fit.blurry" in faults(model, cloth, 5)) == (side == 4)
+
+
+def test_columns_of_a_table_are_scaled_each_on_its_own():
+    made = torch.Generator().manual_seed(0)
+    units = torch.tensor([1.0, 30.0, 900.0, 20.0])
+    table = units * (2 + torch.randn(192, 4, generator=made))
+    for x, dims in ((table, "(0,)"), (table[:, None].repeat(1, 5, 1), "(0, 1)")):
+        model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 4))
+        report = doctor.examine(model, batches(x), budget_seconds=0)
+        assert report.faults[0] == "data.scale"
+        assert f"x.std({dims}, keepdim=True)" in report.findings[0].remedy
+    report = doctor.examine(dense(), batches(500 * X), budget_seconds=0)
+    assert "keepdim" not in report.findings[0].remedy
