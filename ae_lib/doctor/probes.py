@@ -88,6 +88,7 @@ def check(case):
     scale = (spread.max() / spread.median().clamp(min=1e-12)).item()
     least = min(rows["PCA"], rows["random encoder"])
     poor = rows["code"] <= least + case.limits["features.margin"]
+    poor = poor or rows["code"] < rows["random encoder"] - 0.2
     unscaled = scale > case.limits["features.scale"]
     unscaled = unscaled and rows["code, unscaled"] < rows["code"] - 0.05
     if not poor and not unscaled:
@@ -107,7 +108,7 @@ def check(case):
         + (
             "better on the standardised code."
             if unscaled
-            else "as well on PCA and on an untrained encoder."
+            else "as well on PCA or on an untrained encoder."
         ),
         "z = (z - z.mean(0)) / z.std(0)  # before the classifier"
         if unscaled
