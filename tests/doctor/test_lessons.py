@@ -9,7 +9,6 @@ from ae_lib.doctor.clinic import programs
 
 BY_NAME = {program.name: program for program in programs("tuning")}
 MISSED = (
-    "three_units_full_of_nuisance",
     "picture_of_unit_length",
     "padded_where_training_resized",
     "shrunk_inside_the_model",

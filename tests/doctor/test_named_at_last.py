@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ae_lib import doctor
+from ae_lib.doctor.clinic import programs
 from tests.doctor.programs import adam, batches, pictures
 from tests.doctor.test_mended_rules import faults
 
@@ -124,3 +125,9 @@ def test_columns_of_a_table_are_scaled_each_on_its_own():
         assert f"x.std({dims}, keepdim=True)" in report.findings[0].remedy
     report = doctor.examine(dense(), batches(500 * X), budget_seconds=0)
     assert "keepdim" not in report.findings[0].remedy
+
+
+def test_a_code_that_tells_less_than_an_untrained_one_has_no_gain():
+    (program,) = [p for p in programs() if p.name == "three_units_full_of_nuisance"]
+    assert doctor.examine(**program.build()).faults[:1] == ["features.no-gain"]
+    assert "features.no-gain" not in doctor.examine(**program.repair()).faults
