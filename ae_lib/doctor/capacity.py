@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import ahead, arms, texture, trace
+from . import ahead, arms, scores, texture, trace
 from .case import join
 from .linear import pca_r2
 from .sample import main_tensor
@@ -30,7 +30,7 @@ def too_small(case):
     if op is None:
         case.skip("no bottleneck was found", "code.too-small")
         return
-    if not everything or case.unordered:
+    if not everything or scores.any_order(case):
         why = "the loss takes rows in any order" if everything else ""
         why = why or "the code is not the only path to the output"
         case.skip(why, "code.too-small")

@@ -197,28 +197,6 @@ class Case:
         return max(values) if values else float("nan")
 
     @cached_property
-    def unordered(self):
-        """Whether the loss takes the rows of a target in any order, as of points.
-
-        R² compares row by row then, and means little.
-        """
-        goal, program = self.target, self.program
-        shape = getattr(self.out and self.out.x_hat, "shape", None)
-        if program.loss is None or goal.ndim != 3 or goal.shape != shape:
-            return False
-        with program.trial(), torch.no_grad():
-            try:
-                perfect, turned, flat = (
-                    float(
-                        program.loss_of(program.replaced(self.out.raw, x_hat=v), goal)
-                    )
-                    for v in (goal, goal.flip(1), goal.mean((0, 1)).expand_as(goal))
-                )
-            except Exception:  # another check says what the loss raises
-                return False
-        return abs(turned - perfect) < 1e-3 * abs(flat - perfect)
-
-    @cached_property
     def epochs(self):
         return max((len(v) for v in self.history.values()), default=0)
 

@@ -2,7 +2,7 @@
 
 import math
 
-from . import ahead, modes, probes
+from . import ahead, modes, probes, scores
 from . import sample as samples
 from .case import PROBE, join
 from .linear import pca_r2
@@ -60,7 +60,7 @@ def mean_image(case):
     if not case.trained or begun:
         case.skip("the model is untrained", "fit.mean-image")
         return
-    if case.unordered:
+    if scores.any_order(case):
         case.skip("the loss takes rows in any order", "fit.mean-image")
         return
     x_hat = case.reconstruct(case.source)
@@ -146,7 +146,7 @@ def short(case):
     program = case.program
     if not case.trained or not (program.step or program.optimizer):
         return
-    if case.unordered:
+    if scores.any_order(case):
         return
     if not case.epochs and case.unused:
         return  # a good start, and not a training that was stopped

@@ -1,4 +1,4 @@
-"""Losses that take scores of classes or logarithms, no images of their targets."""
+"""Losses that compare scores, logarithms or sets, no images of their targets."""
 
 import math
 
@@ -79,3 +79,29 @@ def _beside_others(goal, at):
     ones = (scores * classes).sum(0) / classes.sum(0).clamp(min=1)
     rest = (scores * (1 - classes)).sum(0) / (1 - classes).sum(0).clamp(min=1)
     return bool((ones > rest).all())
+
+
+def any_order(case):
+    """Tell whether the loss takes the rows of a target in any order, as of points.
+
+    R² compares row by row then, and means little.
+    """
+    if "any order" not in case.kept:
+        case.kept["any order"] = _any_order(case)
+    return case.kept["any order"]
+
+
+def _any_order(case):
+    goal, program = case.target, case.program
+    shape = getattr(case.out and case.out.x_hat, "shape", None)
+    if program.loss is None or goal.ndim != 3 or goal.shape != shape:
+        return False
+    with program.trial(), torch.no_grad():
+        try:
+            perfect, turned, flat = (
+                float(program.loss_of(program.replaced(case.out.raw, x_hat=v), goal))
+                for v in (goal, goal.flip(1), goal.mean((0, 1)).expand_as(goal))
+            )
+        except Exception:  # another check says what the loss raises
+            return False
+    return abs(turned - perfect) < 1e-3 * abs(flat - perfect)
