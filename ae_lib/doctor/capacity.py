@@ -30,10 +30,11 @@ def too_small(case):
     if op is None:
         case.skip("no bottleneck was found", "code.too-small")
         return
-    if not everything or scores.any_order(case):
-        why = "the loss takes rows in any order" if everything else ""
-        why = why or "the code is not the only path to the output"
-        case.skip(why, "code.too-small")
+    if not everything:
+        case.skip("the code is not the only path to the output", "code.too-small")
+        return
+    if scores.any_order(case):
+        case.skip("the loss takes rows in any order", "code.too-small")
         return
     case.did("code.too-small")
     k = case.codes.shape[1]
@@ -250,7 +251,7 @@ def _few_at_a_time(case):
     inner = [o for o in case.ops if heavy and heavy[0] < o.index < heavy[-1]]
     wide = [o for o in inner if o.width >= case.flat.shape[1]]
     idle = [(o.out == 0).double().mean().item() for o in wide]
-    return max(idle, default=0.0) > 0.6
+    return max(idle, default=0.0) > case.limits["identity.idle"]
 
 
 def identity(case):

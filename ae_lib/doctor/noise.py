@@ -63,7 +63,8 @@ def kept_for_dropped(case):
     layers = [
         (name, module)
         for name, module in case.program.model.named_modules()
-        if isinstance(module, torch.nn.modules.dropout._DropoutNd) and module.p >= 0.9
+        if isinstance(module, torch.nn.modules.dropout._DropoutNd)
+        and module.p >= case.limits["noise.dropout"]
     ]
     if not layers or (case.trained and case.r2_now > 0.5):
         return
@@ -75,7 +76,7 @@ def kept_for_dropped(case):
         {
             "statistic": "share of the values that dropout takes away",
             "value": module.p,
-            "threshold": 0.9,
+            "threshold": case.limits["noise.dropout"],
             "where": name,
         },
         "Not a weak network: hardly anything passes this layer in training. `p` of "

@@ -88,7 +88,7 @@ def check(case):
     scale = (spread.max() / spread.median().clamp(min=1e-12)).item()
     least = min(rows["PCA"], rows["random encoder"])
     poor = rows["code"] <= least + case.limits["features.margin"]
-    poor = poor or rows["code"] < rows["random encoder"] - 0.2
+    poor = poor or rows["code"] < rows["random encoder"] - case.limits["features.below"]
     unscaled = scale > case.limits["features.scale"]
     unscaled = unscaled and rows["code, unscaled"] < rows["code"] - 0.05
     if not poor and not unscaled:

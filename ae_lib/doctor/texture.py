@@ -144,8 +144,8 @@ def enlarged(case):
     heavy = [op.index for op in case.ops if op.weighted]
     shape = case.picture_shape
     ends = [op for op in case.ops if heavy and op.index > heavy[-1]]
-    ends = [op for op in ends if op.kind == "interpolate" and op.entry.ndim == 4]
-    if not ends or shape is None or ends[-1].out.shape[2:] != shape[1:]:
+    ends = [op for op in ends if op.kind == "interpolate" and op.entry is not None]
+    if not ends or shape is None or ends[-1].out.shape[1:] != shape:
         return
     case.did("fit.blurry")
     op, goal = ends[-1], case.flat.reshape(-1, *shape).float()

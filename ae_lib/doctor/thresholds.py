@@ -156,6 +156,9 @@ THRESHOLDS = {
     "identity.sparse": Threshold(
         0.7, CLINIC, "and the same where most units of such a layer are idle", hint=0.5
     ),
+    "identity.idle": Threshold(0.6, CLINIC, "share of zeros that counts as most"),
+    "noise.dropout": Threshold(0.9, CLINIC, "share that dropout may take away"),
+    "features.below": Threshold(0.2, CLINIC, "accuracy lost to an untrained encoder"),
     "identity.most": Threshold(
         1.3, CLINIC, "share above which noise is amplified, and not copied"
     ),
