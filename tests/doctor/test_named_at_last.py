@@ -50,6 +50,10 @@ def test_a_batch_read_as_time_is_no_matter_of_modes():
     report = doctor.examine(Recurrent(False), batches(x), budget_seconds=5)
     assert report.faults[0] == "data.layout"
     assert "nn.LSTM(4, 24, batch_first=True)" in report.findings[0].remedy
+    other = Recurrent(False, turn=True)
+    norm = nn.BatchNorm1d(16, track_running_stats=False)  # over the 16 steps
+    found = faults(nn.Sequential(norm, other), x, 5)
+    assert "wiring.mode" in found and "data.layout" not in found
     for right in (Recurrent(True), Recurrent(False, turn=True)):
         assert not {"data.layout", "wiring.mode"} & set(faults(right, x, 5))
 
