@@ -24,7 +24,7 @@ EPOCHS = 12
 # One process imports PyTorch, which takes seconds, and starts each run as a copy of
 # itself: only so are many kills affordable. Each run calls what the command calls.
 RUNNER = """
-import json, os, random, resource, signal, sys, time
+import json, os, random, resource, shutil, signal, sys, time
 import torch, torchmetrics.functional.image
 from ae_lib import atomic, train
 from pathlib import Path
@@ -84,20 +84,27 @@ if what == "moments":
     trained = time.monotonic() - began
     assert end(pid) == 0
     for name in ("a", "b"):
-        patience, before = trained, None  # the machine may have become slower
-        for _ in range(8):
+        patience, before, kills = trained, None, 0
+        for _ in range(24):  # the machine may become slower or faster meanwhile
             pid = start(run(name))
             time.sleep(rng.uniform(0, patience))
             os.kill(pid, signal.SIGKILL)
+            if end(pid) == 0:  # it was done before: begin anew, and kill earlier
+                shutil.rmtree(root / name)
+                report.append([name, "done", None])
+                patience, before = patience / 2, None
+                continue
             last = root / name / "last.pt"
-            code, epochs = end(pid), None
+            epochs = None
             if last.exists():  # then it is whole
                 state = torch.load(last, weights_only=True)
                 epochs = len(state["history"]["train_loss"])
-            report.append([name, code, epochs])
+            report.append([name, "killed", epochs])
             if epochs == before:
                 patience *= 1.5
-            before = epochs
+            before, kills = epochs, kills + 1
+            if kills == 8:
+                break
         assert end(start(run(name))) == 0
 if what == "writes":
     for event in range(1, 12):
@@ -191,13 +198,16 @@ def test_killed_at_random_moments_it_resumes_to_the_same_curve(
     tmp_path, pictures, reference
 ):
     report, _ = runner(tmp_path, pictures, "moments")
-    killed = [code for _, code, _ in report if code == -9]
-    progress = {name: [n for other, _, n in report if other == name] for name in "ab"}
-    assert len(killed) >= 6, report
-    for counts in progress.values():  # an epoch that was saved is never lost
-        counts = [n for n in counts if n is not None]
-        assert counts == sorted(counts) and counts
-    assert any(0 < n < EPOCHS for counts in progress.values() for n in counts if n)
+    lives = {"a": [[]], "b": [[]]}  # the epochs that each kill found saved
+    for name, event, epochs in report:
+        if event == "done":
+            lives[name].append([])
+        elif epochs is not None:
+            lives[name][-1].append(epochs)
+    assert len([event for _, event, _ in report if event == "killed"]) == 16, report
+    counts = [life for name in "ab" for life in lives[name]]
+    assert all(life == sorted(life) for life in counts), "a saved epoch was lost"
+    assert any(0 < n < EPOCHS for life in counts for n in life), report
     for name in "ab":
         assert same_run(tmp_path / name, reference), name
 

@@ -35,7 +35,7 @@ def test_the_worked_solution_is_right(name):
     assert symbol == "✓", text
     start = time.thread_time()  # the first call may import parts of torch
     assert checks.verdict(CHECKS[name], solution) == (symbol, text)
-    assert time.thread_time() - start < 1.5  # a check is waited for
+    assert time.thread_time() - start < 5  # a check is waited for; machines differ
 
 
 @pytest.mark.parametrize(("name", "i"), RIGHT, ids=ids(RIGHT))
