@@ -155,10 +155,24 @@ def measure_cell(
         "seconds": sum(history.seconds),
         "source": test.source,
         "provenance": results.provenance(
-            test.source, [seed], device=str(pick_device())
+            test.source,
+            [seed],
+            command=_command(settings, latent_dim, seed),
+            device=str(pick_device()),
         ),
     }
     return cell, model
+
+
+def _command(settings: Settings, latent_dim: int, seed: int) -> str:
+    """Write the command that computes one cell: a notebook may have computed it."""
+    words = ["python -m ae_lib.sweep", f"--latent-dims {latent_dim} --seeds {seed}"]
+    for name, value in vars(settings).items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value not in (False, None):
+            words.append(f"--{name.replace('_', '-')} {value}")
+    return " ".join(words)
 
 
 def _codes(model: torch.nn.Module, images: Images) -> torch.Tensor:

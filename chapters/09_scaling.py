@@ -305,13 +305,20 @@ claim("places two and three are within the scatter", between, "<", 2)
 # workers can share it. `ae_lib.sweep` needs no server, only a folder that all
 # of them see. A worker *claims* a cell by creating a file, which of several
 # workers only one can do; it writes the result to one side and renames it when
-# it is whole. Start the same command twice. **Guess:** six cells, two workers:
-# how many cells are computed in all?
+# it is whole. The first worker here is a process of its own, as if somebody
+# had typed the command; as soon as it has a cell, this notebook joins as the
+# second. **Guess:** six cells, two workers: how many are computed in all?
 
 # %%
+import io
 import os
+import time
+from contextlib import redirect_stdout
 
-SIZES, SEEDS = (8, 16, 32), (0, 1)
+from ae_lib import sweep
+
+settings = sweep.Settings("shapes", "LinearAutoencoder", epochs=1, limit=512)
+cells = [(size, seed) for seed in (0, 1) for size in (8, 16, 32)]
 folder = work / "sweep"
 command = [sys.executable, "-m", "ae_lib.sweep", "--out", str(folder)]
 command += "--dataset shapes --limit 512 --model LinearAutoencoder".split()
@@ -319,33 +326,35 @@ command += "--epochs 1 --latent-dims 8 16 32 --seeds 0 1".split()
 one_core = os.environ | {"OMP_NUM_THREADS": "1"}  # or they wait for each other
 
 
-def start(*more):
+def start():
+    """Start a worker, and return it when it has claimed its first cell."""
     pipe = subprocess.PIPE
-    words = [*command, *more]
-    return subprocess.Popen(words, env=one_core, stdout=pipe, text=True)
+    worker = subprocess.Popen(command, env=one_core, stdout=pipe, text=True)
+    while not list(folder.glob("*.claim")) and worker.poll() is None:
+        time.sleep(0.02)
+    return worker
 
 
 # %%
-workers = [start(), start()]
-said = [worker.communicate()[0].splitlines() for worker in workers]
+worker = start()
+with redirect_stdout(io.StringIO()) as here:
+    sweep.work(folder, cells, settings)
+said = {"process": worker.communicate()[0], "notebook": here.getvalue()}
 lines = []
-for name, output in zip("AB", said):
-    lines += [line for line in output if line.startswith("latent_dim")]
-    print(*(f"worker {name}: {line}" for line in output), sep="\n")
+for name, output in said.items():
+    own = [s for s in output.splitlines() if s.startswith("latent_dim")]
+    print(*(f"{name:8}: {line}" for line in own), sep="\n")
+    lines += own
 
 # %% [markdown]
 # Each cell was computed once, whoever was first. Now the rude test. Remove two
-# results, start one worker, and kill it as soon as it has claimed a cell: no
+# results, start a worker, and kill it as soon as it has claimed a cell: no
 # farewell, no tidying up, as a cluster does it.
 
 # %%
-import time
-
-for seed in SEEDS:
+for seed in (0, 1):
     (folder / f"latent_0032_seed_{seed}.json").unlink()
 victim = start()
-while not list(folder.glob("*.claim")) and victim.poll() is None:
-    time.sleep(0.02)
 victim.kill()
 victim.wait()
 print(*sorted(path.name for path in folder.glob("*0032*")), sep="\n")
@@ -353,16 +362,13 @@ print(*sorted(path.name for path in folder.glob("*0032*")), sep="\n")
 # %% [markdown]
 # What the dead worker leaves is its claim. A living one renews its file's time
 # stamp; when the stamp is old, another worker takes over. The command calls a
-# stamp old after five minutes. The page has no patience for that, and starts a
-# worker that calls a claim dead after one second.
+# stamp old after five minutes. This notebook has no patience for that, and
+# goes to work as one that calls a claim dead after one second.
 
 # %%
-from ae_lib import sweep
-
 time.sleep(1.5)
-print(start("--stale", "1").communicate()[0])
-settings = sweep.Settings("shapes", "LinearAutoencoder", epochs=1, limit=512)
-cells = [(size, seed) for seed in SEEDS for size in SIZES]
+with redirect_stdout(io.StringIO()):
+    sweep.work(folder, cells, settings, stale=1)
 table = sweep.collect(folder, cells, settings)["cells"]
 for cell in table:
     print(f"{cell['latent_dim']:3} numbers, seed {cell['seed']}: ", end="")
@@ -391,21 +397,26 @@ claim("and no claim is left behind", claims_left, "~", 0, tol=0)
 # %%
 import json
 
+from ae_lib import train as command_line
+
 RECIPE = "--dataset shapes --limit 512 --epochs 2 --batch-size 64".split()
 RECIPE += "--model ConvAutoencoder --latent-dim 64".split()
 TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node 2".split()
 
 
-def curve(name, launcher=()):
-    out = ["--out", str(work / name)]
-    command = [sys.executable, *launcher, "-m", "ae_lib.train", *RECIPE, *out]
-    subprocess.run(command, env=one_core, check=True, capture_output=True)
+def curve(name):
     history = json.loads((work / name / "history.json").read_text())
     return torch.tensor(history["train_loss"])  # (epochs,)
 
 
 # %%
-alone, together = curve("alone"), curve("together", TORCHRUN)
+with redirect_stdout(io.StringIO()):  # a line for each epoch
+    command_line.main([*RECIPE, "--out", str(work / "one")])
+words = [*TORCHRUN, "-m", "ae_lib.train", *RECIPE, "--out", str(work / "two")]
+subprocess.run(
+    [sys.executable, *words], env=one_core, check=True, capture_output=True
+)
+alone, together = curve("one"), curve("two")
 for name, losses in (("one process", alone), ("two", together)):
     print(f"{name:12}", *(f"{loss:.6f}" for loss in losses))
 

@@ -46,6 +46,18 @@ def test_cells_are_computed_once_and_collected(images, tmp_path, monkeypatch):
     assert found["cells"][0]["mse"] != found["cells"][2]["mse"]  # seeds differ
 
 
+def test_a_cell_names_the_command_that_makes_it(images, tmp_path, capsys):
+    settings = Settings("shapes", "LinearAutoencoder", 1, limit=64, mirror=True)
+    cell, _ = sweep.measure_cell(settings, 2, 1, images["train"], images["test"])
+    start = "python -m ae_lib.sweep "
+    command = cell["provenance"]["command"]
+    assert command.startswith(start)
+    words = command.removeprefix(start).split()
+    assert sweep.main([*words, "--out", str(tmp_path)]) == 0
+    again = sweep.read_cell(tmp_path, 2, 1, settings)
+    assert again["train_loss"] == pytest.approx(cell["train_loss"])
+
+
 def test_mirror_images_are_trained_on_too(images, monkeypatch):
     seen, fit = [], sweep.fit
 
