@@ -29,7 +29,6 @@ class Rows(nn.Module):
             nn.Linear(k, hidden),
             nn.SiLU(),
             nn.Linear(hidden, d),
-            *([last] * bool(last)),
         )
 
     def forward(self, x):
