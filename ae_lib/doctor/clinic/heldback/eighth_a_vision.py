@@ -230,7 +230,7 @@ def thumbnails_made_sharp_again(seed):
 def moving_average_judged_with_its_statistics(seed):
     """Judge the moving average of weights and of batch statistics, as found."""
     x = boxes(640, seed)
-    model = conv((3, 16, 16), 32, norm=True)
+    model = conv((3, 16, 16), 32, width=8, norm=True)
     average, optimizer = copy.deepcopy(model), adam(model, 4e-3)
 
     def step(model, batch):

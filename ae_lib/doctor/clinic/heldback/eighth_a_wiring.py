@@ -124,7 +124,7 @@ def masking_that_ignores_the_mode(seed, fixed):
 def averaged_weights_without_their_statistics(seed, fixed):
     """Keep a moving average of the parameters only, and judge that copy."""
     x = boxes(640, seed)
-    model = conv((3, 16, 16), 32, norm=True)
+    model = conv((3, 16, 16), 32, width=8, norm=True)
     average = copy.deepcopy(model)
     optimizer = adam(model, 4e-3)
 
@@ -139,7 +139,7 @@ def averaged_weights_without_their_statistics(seed, fixed):
         return loss.item()
 
     data = loader(x[:512], batch_size=32, seed=seed)
-    train({"model": model, "batches": data, "step": step}, 160)
+    train({"model": model, "batches": data, "step": step}, 110)
     if fixed:
         for kept, new in zip(average.buffers(), model.buffers(), strict=True):
             kept.copy_(new)
