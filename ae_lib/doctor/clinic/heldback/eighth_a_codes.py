@@ -18,7 +18,10 @@ class Finite(nn.Module):
     def __init__(self, c=3, code=6):
         super().__init__()
         self.encoder = nn.Sequential(
-            nn.Conv2d(c, 24, 4, 2, 1), nn.SiLU(), nn.Conv2d(24, code, 4, 2, 1)
+            nn.Conv2d(c, 24, 4, 2, 1),
+            nn.SiLU(),
+            nn.Conv2d(24, code, 4, 2, 1),
+            nn.BatchNorm2d(code),
         )
         self.decoder = nn.Sequential(
             nn.Conv2d(code, 32, 3, 1, 1),
@@ -64,11 +67,20 @@ class Book(nn.Module):
         self.register_buffer("total", self.book.clone())
 
     @torch.no_grad()
+    def begin(self, x):
+        rows = self.encoder(x).permute(0, 2, 3, 1).flatten(0, 2)
+        self.book.copy_(rows[torch.randperm(len(rows))[: len(self.book)]])
+        self.total.copy_(self.book)
+
+    @torch.no_grad()
     def follow(self, rows, which):
         hot = F.one_hot(which, len(self.book)).float()
         self.count.lerp_(hot.sum(0), 0.05)
         self.total.lerp_(hot.t() @ rows, 0.05)
-        self.book.copy_(self.total / self.count.clamp_min(1e-3).unsqueeze(1))
+        some = rows[torch.randint(len(rows), (len(self.book),))]
+        idle = self.count < 1  # such entries start again at a cell of the batch
+        self.total[idle], self.count[idle] = 4 * some[idle], 4.0
+        self.book.copy_(self.total / self.count.unsqueeze(1))
 
     def forward(self, x):
         z = self.encoder(x).permute(0, 2, 3, 1)
@@ -87,6 +99,7 @@ def codebook_without_gradients(seed):
     """Move a codebook by running averages; the optimizer does not have it."""
     x = hills(1024, seed, peaks=3)
     model = Book()
+    model.begin(x[:64])
 
     def loss(out, target):
         return F.mse_loss(out["reconstruction"], target) + 0.25 * out["commitment"]
@@ -121,7 +134,7 @@ class Named(nn.Module):
 
 @healthy(steps=400, bar=0.5)
 def weight_of_the_divergence_warmed_up(seed):
-    """Raise the weight of the divergence over the first epochs; some units rest."""
+    """Raise the weight of the divergence from nothing over the first epochs."""
     x = hills(1024, seed, peaks=1)
     model, seen = Named(conv_vae((1, 16, 16), k=12)), [0]
     optimizer = adam(model, 3e-3)

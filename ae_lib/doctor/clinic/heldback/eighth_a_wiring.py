@@ -146,11 +146,11 @@ def averaged_weights_without_their_statistics(seed, fixed):
     return {"model": average, "batches": data, "eval_batches": [x[512:]]}
 
 
-@faulty("wiring.mode", steps=0, bar=0.72)
+@faulty("wiring.mode", steps=0, bar=0.4)
 def preview_of_noise_in_training_mode(seed, fixed):
     """Decode pure noise for a preview after each step without leaving training mode."""
     x = patches(448, seed, size=12)
-    model = conv((3, 12, 12), 32, norm=True)
+    model = conv((3, 12, 12), 32, width=8, norm=True)
     optimizer = adam(model, 4e-3)
 
     def step(model, batch):
