@@ -86,7 +86,7 @@ def eight_of_ninety_six_units_kept(seed):
 
 
 @healthy(steps=300, bar=0.6)
-def four_small_batches_for_one_step(seed):
+def a_quarter_of_each_gradient_added_up(seed):
     """Add the gradients of four small batches up, each a quarter, before a step."""
     x = machine(1024, seed)
     model, seen = dense((24,), hidden=(64,), k=6, act=nn.ELU, last=None), [0]
