@@ -1,4 +1,4 @@
-"""Eighth part, b: Gaussian codes that fall silent, penalties without effect, a range."""
+"""Eighth part, b: silent Gaussian codes, penalties without effect, and a range."""
 
 import torch
 import torch.nn.functional as F

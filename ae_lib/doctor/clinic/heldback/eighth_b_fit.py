@@ -135,10 +135,10 @@ def early_stopping_with_a_coarse_delta(seed, fixed):
     """Stop as soon as an epoch gains less than 0.05, though every epoch gains."""
     x = bends(1024, seed, d=30, rank=7)
     model = dense((30,), (80,), k=9, act=nn.SiLU, last=None)
-    optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-4)
+    optimizer = torch.optim.RMSprop(model.parameters(), lr=5e-4)
     case = {
         "model": model,
-        "batches": loader(x[:896], batch_size=32, seed=seed),
+        "batches": loader(x[:896], batch_size=128, seed=seed),
         "optimizer": optimizer,
     }
     history = {"train_loss": [], "val_loss": []}

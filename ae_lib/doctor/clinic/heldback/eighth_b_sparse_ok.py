@@ -241,42 +241,53 @@ def gated_dictionary_with_a_frozen_copy(seed):
     x = stream(1280, seed)
     model = Gated()
 
+    def loss(out, target):
+        error = (out["x_hat"] - target).square().sum(1)
+        aux = (out["aux"] - target).square().sum(1)
+        return (error + aux + 2.0 * out["gate"].sum(1)).mean()
+
     def step(model, batch):
-        out = model(batch)
-        error = (out["x_hat"] - batch).square().sum(1)
-        aux = (out["aux"] - batch).square().sum(1)
-        loss = (error + aux + 2.0 * out["gate"].sum(1)).mean()
+        value = loss(model(batch), batch)
         optimizer.zero_grad()
-        loss.backward()
+        value.backward()
         optimizer.step()
         model.to_unit_rows()
-        return loss.item()
+        return value.item()
 
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    case = {"model": model, "batches": loader(x, seed=seed)}
+    case = {"model": model, "batches": loader(x, seed=seed), "loss": loss}
     return {**case, "optimizer": optimizer, "step": step}
+
+
+class Weighed(Dictionary):
+    """Return the activity, weighed by the length of the rows, with the rest."""
+
+    def forward(self, x):
+        out = super().forward(x)
+        return {**out, "activity": (out["z"] @ self.w_dec.norm(dim=1)).mean()}
 
 
 @healthy(steps=0, bar=0.7)
 def activity_weighed_by_the_length_of_the_rows(seed):
     """Weigh each activation with the length of its row; warm the penalty up."""
     x = stream(1280, seed)
-    model, seen = Dictionary(), [0]
+    model, seen = Weighed(), [0]
+
+    def loss(out, target, weight=1.2):
+        error = (out["x_hat"] - target).square().sum(1).mean()
+        return error + weight * out["activity"]
 
     def step(model, batch):
         seen[0] += 1
-        out = model(batch)
-        error = (out["x_hat"] - batch).square().sum(1).mean()
-        size = (out["z"] @ model.w_dec.norm(dim=1)).mean()
-        loss = error + 1.2 * min(1.0, seen[0] / 100) * size
+        value = loss(model(batch), batch, 1.2 * min(1.0, seen[0] / 100))
         optimizer.zero_grad()
-        loss.backward()
+        value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
-        return loss.item()
+        return value.item()
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.0)
-    case = {"model": model, "batches": loader(x, seed=seed)}
+    case = {"model": model, "batches": loader(x, seed=seed), "loss": loss}
     case |= {"optimizer": optimizer, "step": step}
     train(case, 500)
     return case
