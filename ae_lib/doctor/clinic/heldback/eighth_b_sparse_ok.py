@@ -100,7 +100,7 @@ class TopK(Dictionary):
 
 
 @healthy(steps=350, bar=0.8)
-def four_of_ninety_six_features(seed):
+def top_four_features_with_a_revival_term(seed):
     """Train a top-4 dictionary; an auxiliary term keeps rarely used features alive."""
     x = stream(1280, seed)
     model = TopK()

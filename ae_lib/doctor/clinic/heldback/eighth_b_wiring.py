@@ -167,7 +167,7 @@ def decoder_attends_to_every_encoder_token(seed, fixed):
         "batches": loader(x, batch_size=32, seed=seed),
         "optimizer": torch.optim.Adam(model.parameters(), lr=3e-3),
     }
-    train(case, 300)
+    train(case, 220)
     return case
 
 
