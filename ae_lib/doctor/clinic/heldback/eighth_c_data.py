@@ -55,7 +55,7 @@ def a_year_of_load_curves_in_the_order_of_the_calendar(seed, fixed):
 
 @faulty("data.order", steps=300, bar=0.8)
 def batches_begin_at_the_number_of_the_batch(seed, fixed):
-    """Cut batch i from row i instead of row i times the size; few rows are ever seen."""
+    """Cut batch i from row i, not from row i times the size; few rows are seen."""
     x = process(640, seed, d=40, rank=8)
     train, test = x[:512], x[512:]
     size = 32
@@ -91,7 +91,7 @@ def windows_standardised_only_by_the_training_script(seed, fixed):
 
 @faulty("data.shift", steps=300, bar=0.6)
 def pictures_of_another_reader_have_blue_first(seed, fixed):
-    """Train on red, green, blue and demonstrate on pictures read as blue, green, red."""
+    """Train on red, green, blue and show pictures read as blue, green, red."""
     x = landscapes(896, seed)
     model = conv((3, 16, 16), k=6, act=nn.GELU)
     test = x[768:] if fixed else x[768:].flip(1)

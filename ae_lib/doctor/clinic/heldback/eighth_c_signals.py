@@ -191,7 +191,7 @@ def negative_elbo(variance: float):
 
 @faulty("vae.logvar", accepts=("step.nonfinite",), steps=250, bar=0.4)
 def log_variance_from_features_summed_over_time(seed, fixed):
-    """Sum features over 128 steps for the heads of a VAE, with nothing to bound them."""
+    """Sum features over 128 steps for the heads of a VAE, and bound nothing."""
     x = machine(640, seed, t=128, c=2)
     model = Summed(clamped=fixed)
     return {

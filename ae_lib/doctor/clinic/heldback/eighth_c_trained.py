@@ -114,7 +114,7 @@ def forty_eight_windows_of_a_noisy_machine(seed, fixed):
 
 @faulty("fit.overfit", steps=0, bar=0.415)
 def notes_learnt_with_the_hiss_of_the_tape(seed, fixed):
-    """Go on for hundreds of epochs on 32 notes with hiss; early stopping was left out."""
+    """Go on for 160 epochs on 32 notes with hiss, without stopping early."""
     x = 2 * tones(160, seed, t=48)
     x = x + 0.3 * torch.randn(x.shape, generator=made(seed + 1))
     rows, val = x[:32], x[32:]
