@@ -173,7 +173,7 @@ class Hidden:
 
 
 @healthy(steps=300, bar=0.5)
-def half_of_the_patches_hidden(seed):
+def half_of_the_patches_of_a_series_hidden(seed):
     """Hide half of the patches of a series, say which, and restore the whole."""
     x = machine(1024, seed, t=48, c=2)
     model = Patches(3)
