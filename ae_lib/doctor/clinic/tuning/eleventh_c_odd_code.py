@@ -6,7 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_c_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, table
+from ae_lib.doctor.clinic.parts import AE, adam, dense, dense_vae, kl
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eleventh_c_material import (
     ecg,
     faces,
     fit,
@@ -14,9 +17,6 @@ from ae_lib.doctor.clinic.heldback.seventh_c_material import (
     peaks,
     plant,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, table
-from ae_lib.doctor.clinic.parts import AE, adam, dense, dense_vae, kl
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=400, bar=0.7)

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_c_material import clothes, ecg, faces, peaks
 from ae_lib.doctor.clinic.material import digits, loader, patches, table, waves
 from ae_lib.doctor.clinic.parts import dense
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eleventh_c_material import clothes, ecg, faces, peaks
 
 
 class OnFrozen(nn.Module):

@@ -5,7 +5,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from ae_lib.doctor.clinic.heldback.seventh_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, kl
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eleventh_a_material import (
     beats,
     causes,
     counts,
@@ -14,9 +17,6 @@ from ae_lib.doctor.clinic.heldback.seventh_a_material import (
     sensors,
     stripes,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, kl
-from ae_lib.doctor.clinic.program import faulty
 
 
 class NoisyDigits(Dataset):

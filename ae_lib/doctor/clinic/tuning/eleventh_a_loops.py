@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import code_matters, train
+from ae_lib.doctor.clinic.parts import adam, conv, sgd
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eleventh_a_material import (
     beats,
     causes,
     made,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.seventh_a_material import (
     sensors,
     stripes,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import code_matters, train
-from ae_lib.doctor.clinic.parts import adam, conv, sgd
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Tied(nn.Module):

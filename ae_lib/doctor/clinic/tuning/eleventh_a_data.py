@@ -3,7 +3,11 @@
 import torch
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.measures import outputs
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eleventh_a_material import (
     beats,
     causes,
     made,
@@ -11,10 +15,6 @@ from ae_lib.doctor.clinic.heldback.seventh_a_material import (
     sensors,
     stripes,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.measures import outputs
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("data.nonfinite", bar=0.6)

@@ -3,7 +3,12 @@
 import torch
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader, scenes
+from ae_lib.doctor.clinic.measures import detail, neighbours, no_grid, refuses_noise
+from ae_lib.doctor.clinic.measures import train as run
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eleventh_b_material import (
     discs,
     fit,
     lines,
@@ -13,11 +18,6 @@ from ae_lib.doctor.clinic.heldback.seventh_b_material import (
     skies,
     survey,
 )
-from ae_lib.doctor.clinic.material import digits, loader, scenes
-from ae_lib.doctor.clinic.measures import detail, neighbours, no_grid, refuses_noise
-from ae_lib.doctor.clinic.measures import train as run
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("code.too-small", steps=300, bar=0.7)

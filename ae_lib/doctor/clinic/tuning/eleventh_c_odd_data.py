@@ -5,16 +5,16 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
 
-from ae_lib.doctor.clinic.heldback.seventh_c_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, table
+from ae_lib.doctor.clinic.parts import adam, conv, dense
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eleventh_c_material import (
     clothes,
     ecg,
     faces,
     made,
     plant,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, table
-from ae_lib.doctor.clinic.parts import adam, conv, dense
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=250, bar=0.6)

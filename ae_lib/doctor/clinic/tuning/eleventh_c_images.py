@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_c_material import clothes, faces, fit, made
 from ae_lib.doctor.clinic.material import digits, loader, patches
 from ae_lib.doctor.clinic.measures import neighbours
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eleventh_c_material import clothes, faces, fit, made
 
 
 class Tutorial(nn.Module):

@@ -4,7 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_c_material import (
+from ae_lib.doctor.clinic.material import digits, loader, table
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eleventh_c_material import (
     clothes,
     customers,
     fit,
@@ -12,8 +14,6 @@ from ae_lib.doctor.clinic.heldback.seventh_c_material import (
     peaks,
     words,
 )
-from ae_lib.doctor.clinic.material import digits, loader, table
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Staircase(nn.Module):

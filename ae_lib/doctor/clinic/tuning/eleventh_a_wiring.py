@@ -6,16 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_a_material import (
+from ae_lib.doctor.clinic.material import loader, patches, waves
+from ae_lib.doctor.clinic.parts import adam, conv, conv_vae, dense, kl
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eleventh_a_material import (
     beats,
     rings,
     rolls,
     sensors,
     stripes,
 )
-from ae_lib.doctor.clinic.material import loader, patches, waves
-from ae_lib.doctor.clinic.parts import adam, conv, conv_vae, dense, kl
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("loss.scale", accepts=("vae.collapse",), steps=300, bar=0.4)

@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_b_material import (
+from ae_lib.doctor.clinic.material import loader, patches
+from ae_lib.doctor.clinic.measures import codes
+from ae_lib.doctor.clinic.parts import AE, adam, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eleventh_b_material import (
     discs,
     lines,
     made,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.seventh_b_material import (
     sensors,
     survey,
 )
-from ae_lib.doctor.clinic.material import loader, patches
-from ae_lib.doctor.clinic.measures import codes
-from ae_lib.doctor.clinic.parts import AE, adam, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("signal.common-mode", steps=250, bar=0.4)

@@ -4,7 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_c_material import (
+from ae_lib.doctor.clinic.material import loader, waves
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.eleventh_c_material import (
     clothes,
     ecg,
     fit,
@@ -12,8 +14,6 @@ from ae_lib.doctor.clinic.heldback.seventh_c_material import (
     peaks,
     plant,
 )
-from ae_lib.doctor.clinic.material import loader, waves
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Sequence(nn.Module):

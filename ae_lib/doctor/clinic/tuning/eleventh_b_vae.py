@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.seventh_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import code_matters, codes, quiet_units, true_penalty
+from ae_lib.doctor.clinic.parts import adam, conv_vae, dense_vae, kl
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.eleventh_b_material import (
     discs,
     made,
     sensors,
     skies,
     survey,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import code_matters, codes, quiet_units, true_penalty
-from ae_lib.doctor.clinic.parts import adam, conv_vae, dense_vae, kl
-from ae_lib.doctor.clinic.program import faulty
 
 
 def _negative_elbo(beta, variance):
