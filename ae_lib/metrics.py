@@ -84,8 +84,8 @@ def ssim(x: Images | Tensor, x_hat: Tensor, batch_size: int = 50) -> float:
     for a, b in zip(x.split(batch_size), x_hat.split(batch_size), strict=True):
         # Every colour of every image is a channel of one image: the same windows, and
         # on a CPU three times as fast.
-        as_one = [part.flatten(0, 1).unsqueeze(0) for part in (b, a)]  # (1, B·C, H, W)
-        value: Any = similarity(*as_one, data_range=1.0)
+        before, after = (p.flatten(0, 1).unsqueeze(0) for p in (a, b))  # (1, B·C, H, W)
+        value: Any = similarity(after, before, data_range=1.0)
         total += value.item() * len(a)
     return total / len(x)
 

@@ -265,9 +265,12 @@ class Case:
     def departed(self):
         """Whether the weights have left the range of torch's default start."""
         touched = total = 0
+        learning = any(p.requires_grad for p in self.program.model.parameters())
         for module in self.program.model.modules():
             weight = getattr(module, "weight", None)
             bias = getattr(module, "bias", None)
+            if torch.is_tensor(weight) and not weight.requires_grad and learning:
+                continue  # a part that was trained before, and is kept
             if not torch.is_tensor(weight) or weight.ndim < 2:
                 norm = isinstance(module, torch.nn.modules.batchnorm._NormBase)
                 if norm and torch.is_tensor(bias):

@@ -104,6 +104,23 @@ def _zero_grad(case, seen):
             "The parameters differ after one step.",
         )
         return
+    if len(rows) > 1 and all(r["only the last"] for r in rows):
+        calls = round(len(seen.losses) / len(rows))
+        case.find(
+            "wiring.zero-grad",
+            "error",
+            {
+                "statistic": "calls of step whose gradient an update uses",
+                "value": 1,
+                "threshold": calls,
+                "where": f"{len(rows)} updates in {len(seen.losses)} calls",
+            },
+            f"Not a large batch in parts: of the gradients of {calls} calls all but "
+            "the last are cleared before the update.",
+            "optimizer.zero_grad()  # after optimizer.step() alone, not in each part",
+            "The gradient used is the sum of those of all parts.",
+        )
+        return
     stale = [
         r
         for r in rows[1:]
@@ -199,7 +216,13 @@ def _seen_input(case, seen):
     intended = source.shape == goal.shape and not torch.equal(source, goal)
     clean = goal.shape == given.shape and torch.equal(goal.to(given), given)
     inner = {tuple(op.out.shape[1:]) for op in case.ops} - {tuple(given.shape[1:])}
+    given_too = any(  # the model met something else as well, as the noise itself
+        x.shape == given.shape and not any(torch.equal(x, p) for p in parts
+                                           if p.shape == x.shape)
+        for x in seen.inputs[: seen.first]
+    )  # fmt: skip
     drawn = bool(seen.drawn - inner) and quiet and any(same) and not intended
+    drawn = drawn and not given_too
     if not ((intended and clean) or drawn):
         return
     case.find(

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import lines, scores
+from . import edges, lines, scores
 from . import sample as samples
 from .program import places
 
@@ -56,6 +56,7 @@ def _domain(case, out, goal):
     program, target = case.program, case.pair[1]
 
     def value(x_hat):
+        torch.manual_seed(0)  # a loss that draws, as to match a prior, draws the same
         return program.loss_of(program.replaced(out.raw, x_hat=x_hat), target)
 
     if program.loss is None or "x_hat" not in places(out.raw):
@@ -66,7 +67,7 @@ def _domain(case, out, goal):
     if wild:
         return  # exp(logvar) overflows; that check names it
     if not math.isfinite(now) and torch.isfinite(out.x_hat).all():
-        _not_finite(case, out, goal, now)
+        edges.not_finite(case, out, goal, now)
         return
     if scores.logarithms(case, goal, out.x_hat):
         return
@@ -87,7 +88,7 @@ def _domain(case, out, goal):
     case.loss_perfect, case.loss_mean = perfect, average
     if not math.isfinite(best) and math.isfinite(perfect):
         return  # the loss asks for more than an output, as its path to the input
-    if _edge(case, value, goal) or _sharp(case, value, goal):
+    if edges.outputs(case, value, goal) or edges.slopes(case, value, goal):
         return
     scale = max(abs(average - best), 1e-12)
     gap = (perfect - best) / scale
@@ -96,6 +97,9 @@ def _domain(case, out, goal):
     varies = goal.var(0).mean() > 1e-9
     limit = case.limits["domain.gain"]
     if math.isfinite(perfect) and gap <= limit and not (flat and varies):
+        return
+    if flat and _elsewhere(case, out):
+        case.notes.append("the loss reads another output of the decoder than x_hat")
         return
     with torch.no_grad():
         squashed = torch.sigmoid(at)
@@ -152,6 +156,26 @@ def _domain(case, out, goal):
     )
 
 
+def _elsewhere(case, out):
+    """Tell whether the loss trains all that makes x_hat, though it reads another part.
+
+    As where it takes logits and x_hat holds their softmax.
+    """
+    program = case.program
+    params = [p for p in program.model.parameters() if p.requires_grad]
+    with torch.enable_grad():
+        values = (out.x_hat.sum(), program.loss_of(out.raw, case.pair[1]).sum())
+        if not params or not all(v.requires_grad for v in values):
+            return False
+        own, learnt = (
+            torch.autograd.grad(v, params, retain_graph=True, allow_unused=True)
+            for v in values
+        )
+    pairs = [(b is not None and bool(b.any())) for a, b in zip(own, learnt, strict=True)
+             if a is not None]  # fmt: skip
+    return bool(pairs) and all(pairs)
+
+
 def _mixed(case, value, perfect):
     """Report terms of which one grows with the batch and another does not.
 
@@ -191,90 +215,12 @@ def _mixed(case, value, perfect):
     return True
 
 
-def _edge(case, value, goal):
-    """Find a loss that is not finite for outputs the network can produce."""
-    name, low, high = case.bounds
-    width = (goal.max() - goal.min()).item() + 1e-3
-    cut = name in ("Relu", "Clamp", "ClampMin", "Hardtanh")
-    points = [goal - 3 * width if low == -math.inf else None]
-    points += [goal + 3 * width if high == math.inf else None]
-    points += [torch.full_like(goal, low) if cut and math.isfinite(low) else None]
-    for x_hat in [p for p in points if p is not None]:
-        try:
-            with torch.no_grad():
-                number = float(value(x_hat))
-        except (RuntimeError, ValueError):
-            return False  # reported where the present output raises
-        if math.isnan(number) or (cut and math.isinf(number)):
-            _not_finite(case, None, goal, number, x_hat)
-            return True
-    return False
-
-
-def _sharp(case, value, goal):
-    """Find a loss whose gradient is not finite where some values are exactly right."""
-    name, low, _ = case.bounds
-    meets = name in ("Relu", "Clamp", "ClampMin", "Hardtanh") and bool(
-        (goal <= low).double().mean() > 0.01
-    )
-    if not meets:
-        return False
-    maker = torch.Generator().manual_seed(0)
-    some = torch.rand(goal.shape, generator=maker).to(goal) < 0.5
-    x = torch.where(some, goal, goal + 0.1).requires_grad_()
-    number = value(x)
-    if not number.requires_grad or not torch.isfinite(number):
-        return False
-    (grad,) = torch.autograd.grad(number, x, allow_unused=True)
-    if grad is None or torch.isfinite(grad).all():
-        return False
-    case.find(
-        "step.nonfinite",
-        "error",
-        {
-            "statistic": "gradients that are not finite where the error is exactly 0",
-            "value": int((~torch.isfinite(grad)).sum()),
-            "threshold": 0,
-            "where": "backward, the loss",
-            "exactly right": int(some.sum()),
-        },
-        f"Not a large step: {name.lower()} can meet a target exactly, and there the "
-        "loss has an infinite slope, as a root or a logarithm has at 0.",
-        "add a floor inside the root: torch.sqrt(squared + 1e-8)",
-        "The gradient is finite for an output that equals the target in places.",
-    )
-    return True
-
-
 def _check_logit_mean(case, value, goal):
     """Take the loss baselines in the logits' terms."""
     near = goal.clamp(1e-4, 1 - 1e-4)
     mean = near.mean(0, keepdim=True).expand_as(goal).contiguous()
     case.loss_perfect = float(value(torch.logit(near)))
     case.loss_mean = float(value(torch.logit(mean)))
-
-
-def _not_finite(case, out, goal, now, x_hat=None):
-    x_hat = out.x_hat if x_hat is None else x_hat
-    low, high = x_hat.min().item(), x_hat.max().item()
-    case.find(
-        "loss.domain",
-        "error",
-        {
-            "statistic": "loss of finite outputs",
-            "value": now,
-            "threshold": "finite",
-            "where": "loss(model_output, target)",
-            "output range": [low, high],
-            "target range": [goal.min().item(), goal.max().item()],
-        },
-        "Not the network: its outputs are finite, the loss makes NaN or Inf of them.",
-        "loss = F.binary_cross_entropy(torch.sigmoid(x_hat), x)  # no log of a "
-        "negative or of 0"
-        if low < 0 or high > 1
-        else "add a floor inside the logarithm: torch.log(x_hat.clamp(min=1e-7))",
-        "The loss of the first batch is finite.",
-    )
 
 
 def _descend(value, starts, goal, clock, steps=60):

@@ -65,7 +65,8 @@ def _repeats(case):
     one_image = features[:, 1].max() > 1e-6 and len(set(keys)) == 1
     constant = features.std(0).max() < 1e-6 and not one_image
     full = [s for s in sample.sizes if s]
-    if share < limit and len(full) > 1 and not constant and not _answers(case):
+    natural = _answers(case) or _drawn_anew(case, sample.keys, keys)
+    if share < limit and len(full) > 1 and not constant and not natural:
         same = len({tuple(b) for b in map(tuple, sample.keys)}) == 1
         case.find(
             "data.order",
@@ -109,6 +110,25 @@ def _answers(case):
     """Tell whether samples are short rows of zeros and ones, which repeat by nature."""
     x = case.x.flatten(1)
     return x.shape[1] <= 64 and bool(((x == 0) | (x == 1)).all())
+
+
+def _drawn_anew(case, batches, keys):
+    """Tell whether rows of zeros and ones repeat as drawings of few kinds do.
+
+    Then they repeat within a batch as they do in any drawing of that size; a loop that
+    does not move on, or goes over a few batches again, repeats whole batches.
+    """
+    x = case.x
+    if len(set(keys)) < 32 or not bool(((x == 0) | (x == 1)).all()):
+        return False
+    maker = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(keys), generator=maker).tolist()
+    within = mixed = start = 0
+    for batch in batches:
+        drawn = {keys[i] for i in order[start : start + len(batch)]}
+        start += len(batch)
+        within, mixed = within + len(set(batch)), mixed + len(drawn)
+    return within < 1.05 * mixed
 
 
 def batch_ratio(features):

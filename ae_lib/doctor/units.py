@@ -30,7 +30,8 @@ def dead_units(case, ops):
     code = case.code[0]
     inputs_vary = trace.variation(main_tensor(case.source).float()) > 1e-9
     for op in ops:
-        if not inputs_vary or not (op.bends or (code and op.index == code.index)):
+        passes = op.bends or op.kind == "where"  # as a threshold is written by hand
+        if not inputs_vary or not (passes or (code and op.index == code.index)):
             continue
         if op.kind in ("dropout", "feature_dropout", "square", "pow"):
             continue
@@ -49,7 +50,9 @@ def dead_units(case, ops):
             enough = best is None or best >= limits["dead.needed"]
         else:
             enough = alive >= min(needed, len(dead) // 4)
-        if enough and share < 0.9:
+        # the share of samples that no unit answers
+        mute = (op.out.detach().flatten(1).abs() <= 1e-8).all(1).double().mean()
+        if enough and share < 0.9 and mute < limits["dead.layer"]:
             continue
         rows.append((share, op, int(dead.sum()), len(dead)))
     worst = max(rows, key=lambda row: row[0], default=None)
@@ -98,7 +101,10 @@ def _dead_output(case):
     if variance.sum() < 1e-12 or dead.shape != variance.shape:
         return
     share = (variance[dead].sum() / variance.sum()).item()
-    if share < case.limits["dead.output"]:
+    error = (out - case.flat.double()).square().mean(0)
+    costly = (error[dead].sum() / error.sum().clamp(min=1e-12)).item()
+    poor = case.trained and case.r2_now < 0.5 and costly > case.limits["dead.layer"]
+    if share < case.limits["dead.output"] and not poor:
         return
     case.find(
         "signal.dead-units",
@@ -107,6 +113,7 @@ def _dead_output(case):
             "statistic": "share of the targets' variance at outputs that never move",
             "value": share,
             "threshold": case.limits["dead.output"],
+            "share of the error": costly,
             "where": f"output ({name.lower()})",
             "dead": int(dead.sum()),
             "units": len(dead),

@@ -15,6 +15,7 @@ class Watch:
         self.modes, self.inputs, self.used, self.losses = [], [], [], []
         self.moved, self.cosines = [], []
         self.drawn = set()  # shapes of one sample of what the first step drew
+        self.first = 0  # how many inputs the model met in the first step
         self.pending = False
         self.touched = 0
         self.stepped = set()  # ids of the parameters that an optimizer has applied
@@ -49,6 +50,8 @@ def watch(case, count=10):
         ]
         fresh = {id(p): None for p in params}
         total = {id(p): None for p in params}
+        last = {id(p): None for p in params}  # of the present call of the step
+        calls = [0]  # since the last update
         for p in params:
             p.grad = None
 
@@ -56,7 +59,7 @@ def watch(case, count=10):
             def hook(grad):
                 if grad.any():
                     seen.given.add(id(p))
-                for box in (fresh, total):
+                for box in (fresh, total, last):
                     old = box[id(p)]
                     new = grad.detach()
                     box[id(p)] = new.clone() if old is None else old + new
@@ -80,7 +83,10 @@ def watch(case, count=10):
             return args[:1], {"closure": watched}
 
         def use(mine):
-            seen.used.append(_compare(mine, fresh, total))
+            row = _compare(mine, fresh, total)
+            row["only the last"] = calls[0] > 1 and _left_out(mine, fresh, last)
+            seen.used.append(row)
+            calls[0] = 0
             seen.stepped |= {id(p) for p in mine}
             for p in mine:
                 fresh[id(p)] = None
@@ -105,9 +111,12 @@ def watch(case, count=10):
                     break  # more steps where gradients are collected over several
                 old = [p.detach().clone() for p in params]
                 program.model.train()
+                last.update(dict.fromkeys(last))
+                calls[0] += 1
                 with _Draws() if at == 0 else nullcontext() as draws:
                     seen.losses.append(program.run_step(raw[at % len(raw)]))
                 seen.drawn |= draws.shapes if draws else set()
+                seen.first = seen.first or len(seen.inputs)
                 if not program.optimizers:  # descends by hand: .grad was used as it is
                     use(params)
                 seen.moved.append(
@@ -142,6 +151,17 @@ def _cosine(a, b):
         return float("nan")
     power = (a.norm() * b.norm()).item()
     return (a @ b).item() / power if power > 0 else float("nan")
+
+
+def _left_out(params, fresh, last):
+    """Tell whether of the gradients since the last update only the newest are left."""
+    known = [p for p in params if p.grad is not None and last[id(p)] is not None]
+    used = _flat([p.grad for p in known])
+    newest, all_ = (_flat([box[id(p)] for p in known]) for box in (last, fresh))
+    if used is None or not used.any():
+        return False
+    near, far = ((used - v).norm() / used.norm() for v in (newest, all_))
+    return bool(near < 1e-4) and bool(far > 0.1)
 
 
 def _compare(params, fresh, total):
