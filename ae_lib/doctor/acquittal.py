@@ -7,10 +7,10 @@ from . import ahead
 from .linear import pca_r2
 
 # Findings that say "it will not learn". Others are facts of their own, as samples that
-# never come, parameters that nobody has, a column that drowns the others in R², or a
-# network that copies.
+# never come, parameters that nobody has, or a network that copies; and what is drowned,
+# a column or a term of the loss, is not seen in R².
 CONTRADICTED = (
-    "loss.domain loss.scale output.range signal.init-scale "
+    "loss.domain output.range signal.init-scale "
     "signal.dead-units signal.saturated signal.common-mode step.too-large "
     "step.too-small vae.collapse sparse.too-strong noise.too-strong fit.mean-image"
 ).split()
