@@ -185,6 +185,15 @@ def _commit() -> tuple[str | None, bool]:
         return None, False
 
 
+def command_of(module: str, arguments: Sequence[str]) -> str:
+    """Write a command of the library, with paths relative to the clone.
+
+    >>> command_of("ae_lib.train", ["--latent-dim", "200"])
+    'python -m ae_lib.train --latent-dim 200'
+    """
+    return " ".join([f"python -m {module}", *map(_relative, arguments)])
+
+
 def _command_line() -> str:
     """Return the command of this process, with paths relative to the clone."""
     program, *arguments = sys.argv
@@ -195,11 +204,8 @@ def _command_line() -> str:
         )
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None:
-        module = spec.name.removesuffix(".__main__")
-        start = f"python -m {module}"
-    else:
-        start = f"python {_relative(program)}"
-    return " ".join([start, *map(_relative, arguments)])
+        return command_of(spec.name.removesuffix(".__main__"), arguments)
+    return " ".join([f"python {_relative(program)}", *map(_relative, arguments)])
 
 
 def _relative(word: str) -> str:

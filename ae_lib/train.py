@@ -30,13 +30,14 @@ from ae_lib.devices import pick_device
 from ae_lib.metrics import evaluate, r_squared, reconstruct
 from ae_lib.models import MODELS, for_images
 from ae_lib.plots import reconstructions
-from ae_lib.results import provenance
+from ae_lib.results import command_of, provenance
 from ae_lib.training import NonFiniteLoss, fit
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return 0, 1 after a failure, 130 after Ctrl-C."""
     args = _parser().parse_args(arguments)
+    args.command = arguments and command_of("ae_lib.train", arguments)
     with distributed.joined(pick_device(args.device)), contextlib.ExitStack() as stack:
         if distributed.rank() > 0:  # process 0 speaks for all
             silence = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))
@@ -96,7 +97,10 @@ def _train_and_measure(args: argparse.Namespace) -> int:
         "latent_dim": args.latent_dim,
         "epochs": args.epochs,
         "provenance": provenance(
-            test.source, [args.seed], device=str(pick_device(args.device))
+            test.source,
+            [args.seed],
+            command=args.command,
+            device=str(pick_device(args.device)),
         ),
     }
     mean = evaluate(MeanImage.fit(train), test)["mse"]

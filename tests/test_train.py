@@ -42,6 +42,9 @@ def test_it_writes_a_model_that_has_the_error_it_states(tmp_path):
     assert metrics["train_images"] == 200 and metrics["seconds"] > 0
     assert metrics["provenance"]["source"] == test.source
     assert metrics["provenance"]["seeds"] == [0]
+    words = [*SMALL, "--out run --latent-dim 12 --epochs 2 --hold-out 56"]
+    command = " ".join(["python -m ae_lib.train", *words])
+    assert metrics["provenance"]["command"] == command
     history = History.load(out / "history.json")
     assert len(history.val_loss) == history.epochs == 2
     with Image.open(out / "reconstructions.png") as picture:
