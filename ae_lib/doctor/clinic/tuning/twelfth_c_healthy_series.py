@@ -4,18 +4,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_c_data import noisy_pairs, series
-from ae_lib.doctor.clinic.heldback.eighth_c_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.twelfth_c_data import noisy_pairs, series
+from ae_lib.doctor.clinic.tuning.twelfth_c_material import (
     gait,
     loads,
     machine,
     made,
     tones,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Residual(nn.Module):

@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import quiet_units, train, used_units
+from ae_lib.doctor.clinic.parts import VAE, dense, dense_vae, kl, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_b_material import (
     bends,
     cells,
     shafts,
     stream,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import quiet_units, train, used_units
-from ae_lib.doctor.clinic.parts import VAE, dense, dense_vae, kl, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("vae.collapse", accepts=("loss.scale",), steps=0, measure=used_units, bar=0.4)

@@ -4,8 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_c_data import noisy_pairs
-from ae_lib.doctor.clinic.heldback.eighth_c_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import adam, conv, dense, kl
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.twelfth_c_data import noisy_pairs
+from ae_lib.doctor.clinic.tuning.twelfth_c_material import (
     genes,
     landscapes,
     made,
@@ -13,9 +16,6 @@ from ae_lib.doctor.clinic.heldback.eighth_c_material import (
     songs,
     tones,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import adam, conv, dense, kl
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=300, bar=0.4)

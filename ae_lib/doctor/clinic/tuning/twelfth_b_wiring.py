@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import code_matters, train
+from ae_lib.doctor.clinic.parts import kl
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_b_material import (
     bends,
     cells,
     live_units,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.eighth_b_material import (
     skies,
     stream,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import code_matters, train
-from ae_lib.doctor.clinic.parts import kl
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Words(nn.Module):

@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_a_material import boxes, strokes
 from ae_lib.doctor.clinic.material import loader, standardise
 from ae_lib.doctor.clinic.measures import quiet_units
 from ae_lib.doctor.clinic.parts import adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_a_material import boxes, strokes
 
 
 @faulty("data.layout", steps=300, bar=0.79)

@@ -5,7 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from ae_lib.doctor.clinic.heldback.eighth_c_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_c_material import (
     landscapes,
     loads,
     machine,
@@ -14,9 +17,6 @@ from ae_lib.doctor.clinic.heldback.eighth_c_material import (
     songs,
     tones,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 def series(c: int, t: int, k: int = 8, width: int = 24) -> nn.Sequential:

@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.eighth_a_material import boxes, hills, strokes
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.parts import adam, conv, conv_vae, kl
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.twelfth_a_material import boxes, hills, strokes
 
 
 class Finite(nn.Module):

@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import neighbours, train
+from ae_lib.doctor.clinic.parts import AE, dense, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_b_material import (
     bends,
     cells,
     epochs,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.eighth_b_material import (
     shafts,
     skies,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import neighbours, train
-from ae_lib.doctor.clinic.parts import AE, dense, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("step.too-large", steps=200, bar=0.5)

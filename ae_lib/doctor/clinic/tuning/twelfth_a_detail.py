@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_a_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.measures import detail, no_grid, train, true_penalty
+from ae_lib.doctor.clinic.parts import AE, adam
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_a_material import (
     cloth,
     dial,
     features,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.eighth_a_material import (
     machine,
     strokes,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.measures import detail, no_grid, train, true_penalty
-from ae_lib.doctor.clinic.parts import AE, adam
-from ae_lib.doctor.clinic.program import faulty
 
 
 def _down(c, width, code, size):

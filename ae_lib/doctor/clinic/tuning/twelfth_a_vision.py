@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam, conv
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.twelfth_a_material import (
     boxes,
     cloth,
     hills,
     made,
     strokes,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam, conv
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Block(nn.Module):

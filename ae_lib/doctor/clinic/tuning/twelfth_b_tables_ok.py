@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_b_material import (
+from ae_lib.doctor.clinic.material import loader, table
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, dense, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.twelfth_b_material import (
     bars,
     bends,
     epochs,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.eighth_b_material import (
     shafts,
     shares,
 )
-from ae_lib.doctor.clinic.material import loader, table
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, dense, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=350, bar=0.6)

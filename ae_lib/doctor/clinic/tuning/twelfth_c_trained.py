@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_c_data import series
-from ae_lib.doctor.clinic.heldback.eighth_c_material import machine, made, tones
 from ae_lib.doctor.clinic.material import loader
 from ae_lib.doctor.clinic.measures import pair, refuses_noise, train, x_hat
 from ae_lib.doctor.clinic.parts import adam, dense
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_c_data import series
+from ae_lib.doctor.clinic.tuning.twelfth_c_material import machine, made, tones
 
 
 class Wide(nn.Module):

@@ -6,16 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.eighth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import VAE, conv_vae, elbo, kl, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.twelfth_b_material import (
     bends,
     cells,
     shafts,
     skies,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import VAE, conv_vae, elbo, kl, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 def _rows(d: int, hidden: int, k: int, act=nn.SiLU) -> VAE:

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_b_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_b_material import (
     rooms,
     shafts,
     shares,
@@ -13,9 +16,6 @@ from ae_lib.doctor.clinic.heldback.eighth_b_material import (
     stream,
     tissue,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Camera(nn.Module):

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_a_material import boxes, dial, hills, motors
 from ae_lib.doctor.clinic.material import digits, loader, patches
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import adam, conv, dense, elbo
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_a_material import boxes, dial, hills, motors
 
 
 class Plugged(nn.Module):

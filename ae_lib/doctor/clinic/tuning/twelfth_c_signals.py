@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_c_data import series
-from ae_lib.doctor.clinic.heldback.eighth_c_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import adam, dense, kl
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_c_data import series
+from ae_lib.doctor.clinic.tuning.twelfth_c_material import (
     landscapes,
     machine,
     process,
     tones,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import adam, dense, kl
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Padded(nn.Module):

@@ -6,7 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_c_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam, conv, dense, kl, sgd
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_c_material import (
     gait,
     landscapes,
     machine,
@@ -14,10 +18,6 @@ from ae_lib.doctor.clinic.heldback.eighth_c_material import (
     songs,
     tones,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam, conv, dense, kl, sgd
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Waves(nn.Module):

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_b_material import stream
 from ae_lib.doctor.clinic.material import loader, patches, table
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.twelfth_b_material import stream
 
 
 class Linear(nn.Module):

@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_c_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam, conv, dense, sgd
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.twelfth_c_material import (
     gait,
     landscapes,
     machine,
     process,
     songs,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam, conv, dense, sgd
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=480, bar=0.6)

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.eighth_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.parts import adam, conv, dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.twelfth_a_material import (
     boxes,
     hills,
     machine,
@@ -12,9 +15,6 @@ from ae_lib.doctor.clinic.heldback.eighth_a_material import (
     motors,
     strokes,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.parts import adam, conv, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Rows(nn.Module):
