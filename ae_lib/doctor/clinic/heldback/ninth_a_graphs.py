@@ -48,7 +48,7 @@ def code_kept_for_plots_is_the_one_decoded(seed, fixed):
 class Rounded(nn.Module):
     """Store a frame of sound as a few numbers on a grid of sixteenths."""
 
-    def __init__(self, straight, d=64, k=10):
+    def __init__(self, straight, d=64, k=6):
         super().__init__()
         self.encoder = nn.Sequential(*stack((d, 96), nn.GELU), nn.Linear(96, k))
         self.norm = nn.LayerNorm(k, elementwise_affine=False)
@@ -62,7 +62,7 @@ class Rounded(nn.Module):
         return self.decoder(q), q
 
 
-@faulty("wiring.no-gradient", steps=400, bar=0.55)
+@faulty("wiring.no-gradient", steps=400, bar=0.68)
 def code_rounded_without_a_way_back(seed, fixed):
     """Round the code to sixteenths while training, without a straight-through."""
     x = tones(1152, seed, t=64)
@@ -101,7 +101,7 @@ class Attentive(nn.Module):
 
 @faulty("wiring.bypass", steps=0, measure=code_matters, bar=0.5)
 def decoder_attends_to_every_state_of_the_reader(seed, fixed):
-    """Let the decoder of a window attend to all states of the encoder, as translators."""
+    """Let the decoder of a window attend to all states of the encoder."""
     x = turbine(640, seed, t=16)
     model = Attentive(attends=not fixed)
     data = loader(x, batch_size=32, seed=seed)
@@ -140,7 +140,7 @@ def first_layer_joined_to_the_last_in_a_table(seed, fixed):
 
 @faulty("signal.common-mode", steps=200, bar=0.4)
 def eight_logistic_layers_on_a_table(seed, fixed):
-    """Stack eight layers of sigmoids, like an old textbook, around a code of a table."""
+    """Stack eight layers of sigmoids around the code of a table, as old books do."""
     x = sheet(1024, seed)
     act = nn.ELU if fixed else nn.Sigmoid
     model = dense((30,), (64, 64, 48, 32), 6, act=act, last=None)
@@ -208,7 +208,7 @@ def activations_called_but_not_assigned(seed, fixed):
     }
 
 
-@faulty("signal.linear", steps=400, bar=0.6)
+@faulty("signal.linear", steps=400, bar=0.8)
 def leak_of_nearly_one(seed, fixed):
     """Give the leaky ReLU 0.98 as its slope, taking it for what is cut off."""
     x = gait(1024, seed)
@@ -228,11 +228,11 @@ def leak_of_nearly_one(seed, fixed):
     }
 
 
-@faulty("code.identity", steps=0, measure=refuses_noise, bar=0.4)
+@faulty("code.identity", steps=0, measure=refuses_noise, bar=0.6)
 def alarm_with_a_code_wider_than_the_window(seed, fixed):
     """Give an alarm for sensor windows a code of 128 numbers for 80 readings."""
     x = turbine(1024, seed, t=16).flatten(1)
-    x = x + 0.1 * torch.randn(x.shape, generator=made(seed + 1))
+    x = x + 0.3 * torch.randn(x.shape, generator=made(seed + 1))
     model = dense((80,), (128,), 8 if fixed else 128, act=nn.ELU, last=None)
     case = {"model": model, "batches": loader(x[:896], seed=seed)}
     case |= {"eval_batches": [x[896:]], "optimizer": adam(model, 3e-3)}
@@ -240,11 +240,11 @@ def alarm_with_a_code_wider_than_the_window(seed, fixed):
     return case
 
 
-@faulty("code.identity", steps=0, measure=refuses_noise, bar=0.4)
+@faulty("code.identity", steps=0, measure=refuses_noise, bar=0.6)
 def mel_code_of_more_numbers_than_the_patch(seed, fixed):
     """Halve a mel patch by strides but give the code eight channels, twice its size."""
     x = mels(640, seed)
-    x = x + 0.05 * torch.randn(x.shape, generator=made(seed + 1))
+    x = x + 0.15 * torch.randn(x.shape, generator=made(seed + 1))
     code = 8
     if fixed:
         middle = [nn.Flatten(), nn.Linear(code * 64, 12), nn.Linear(12, code * 64)]

@@ -220,12 +220,12 @@ def orthogonalised_steps_without_biases(seed):
     }
 
 
-@healthy(steps=400, bar=0.5)
+@healthy(steps=600, bar=0.5)
 def l1_weight_raised_with_the_steps(seed):
     """Raise the weight of an L1 term slowly, after a warm-up of the rate."""
     x = atoms(1500, seed)
     model = nn.Sequential(nn.Linear(32, 96), nn.ReLU(), nn.Linear(96, 32))
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
     warm = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda i: min(1.0, (i + 1) / 30) / math.sqrt(1 + i / 1000)
     )
@@ -234,7 +234,7 @@ def l1_weight_raised_with_the_steps(seed):
     def step(model, batch):
         z = model[1](model[0](batch))
         recon = model[2](z)
-        weight = 2e-3 * min(1.0, seen[0] / 200)
+        weight = 2e-2 * min(1.0, seen[0] / 200)
         size = model[2].weight.norm(dim=0)
         loss = F.mse_loss(recon, batch) + weight * (z * size).sum(1).mean()
         seen[0] += 1

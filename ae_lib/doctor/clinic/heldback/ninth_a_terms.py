@@ -133,10 +133,10 @@ class Dictionary(nn.Module):
 
 @faulty("sparse.too-strong", steps=400, bar=0.4)
 def dictionary_of_activations_all_silent(seed, fixed):
-    """Weight the mean absolute feature by 30, so that no feature answers any more."""
+    """Weight the mean absolute feature by 60, so that no feature answers any more."""
     x = atoms(1280, seed)
     model = Dictionary()
-    weight = 0.1 if fixed else 30.0
+    weight = 2.0 if fixed else 60.0
 
     def loss(output, target):
         error = F.mse_loss(output["recon"], target)
@@ -161,7 +161,7 @@ def penalty_summed_over_every_position_of_a_map(seed, fixed):
     def step(model, batch):
         z = model[1](model[0](batch))
         penalty = z.abs().mean() if fixed else z.abs().sum()
-        loss = F.mse_loss(model[2](z), batch) + 1e-2 * penalty
+        loss = F.mse_loss(model[2](z), batch) + 3e-2 * penalty
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -96,7 +96,7 @@ class Unrolled(nn.Module):
         nn.init.orthogonal_(self.book.weight)
         self.read = nn.Linear(d, words, bias=False)
         self.read.weight.data = self.book.weight.data.T.clone()
-        self.threshold = nn.Parameter(torch.full((words,), 0.2))
+        self.threshold = nn.Parameter(torch.full((words,), 0.4))
 
     def encode(self, x: Tensor) -> Tensor:
         z = F.relu(0.5 * self.read(x) - self.threshold)
@@ -118,7 +118,7 @@ def unrolled_thresholding_with_l1(seed):
 
     def loss(output, target):
         recon, z = output
-        return F.mse_loss(recon, target) + 3e-3 * z.sum(1).mean()
+        return F.mse_loss(recon, target) + 4e-2 * z.sum(1).mean()
 
     return {
         "model": model,
