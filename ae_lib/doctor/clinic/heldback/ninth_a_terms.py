@@ -17,7 +17,7 @@ from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("step.too-large", steps=200, bar=0.5)
-def adam_at_a_rate_meant_for_sgd(seed, fixed):
+def rate_of_sgd_kept_for_adam_on_windows(seed, fixed):
     """Change the optimizer from SGD to Adam and keep its rate of 0.2."""
     x = turbine(1024, seed, t=16).flatten(1)
     model = dense((80,), (128, 64), 10, last=None)
