@@ -168,7 +168,7 @@ class ByHand(nn.Module):
 
 @faulty("signal.init-scale", steps=300, bar=0.3)
 def matrices_of_plain_normal_numbers(seed, fixed):
-    """Fill the weight matrices with randn and do not divide by the root of the width."""
+    """Fill weight matrices with plain randn, not divided by the root of the width."""
     x = table(900, seed)
 
     def make(a, b):
@@ -184,7 +184,7 @@ def matrices_of_plain_normal_numbers(seed, fixed):
 
 @faulty("step.too-small", steps=200, bar=0.4)
 def rate_halved_after_every_batch(seed, fixed):
-    """Call the scheduler that halves the rate for each batch instead of each epoch."""
+    """Call a scheduler for epochs, which halves at every fifth, after each batch."""
     x, kind = digits(640, seed, size=12)
     model = dense((1, 12, 12), (128,), 16)
     optimizer = adam(model, 2e-3)
