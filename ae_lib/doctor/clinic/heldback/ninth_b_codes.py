@@ -160,7 +160,7 @@ def codes_pulled_to_a_normal_by_mmd(seed):
         "model": model,
         "batches": loader(cells(768, seed, size=12), seed=seed),
         "loss": wasserstein,
-        "optimizer": adam(model, 1e-3),
+        "optimizer": adam(model, 2e-3),
     }
 
 

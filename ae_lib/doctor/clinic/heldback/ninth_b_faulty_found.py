@@ -103,7 +103,7 @@ def forty_digits_shown_for_ever(seed, fixed):
 
 
 class Coding(nn.Module):
-    """Return the code with the reconstruction, for a penalty on it."""
+    """Return the code and the input too, for a penalty on them."""
 
     def __init__(self, encoder, decoder):
         super().__init__()
@@ -114,7 +114,7 @@ class Coding(nn.Module):
 
     def forward(self, x):
         h = self.encode(x)
-        return {"x_hat": self.decoder(h), "code": h}
+        return {"x_hat": self.decoder(h), "code": h, "x": x}
 
 
 @faulty("contractive.wrong", steps=100, measure=true_penalty, bar=0.9)
@@ -153,7 +153,7 @@ def formula_of_one_layer_for_an_encoder_of_two(seed, fixed):
         h = out["code"]
         slope = h * (1 - h)
         if fixed:
-            inner = torch.sigmoid(first(target.flatten(1)))
+            inner = torch.sigmoid(first(out["x"].flatten(1)))
             inner = inner * (1 - inner)
             through = torch.einsum("jk,nk,ki->nji", second.weight, inner, first.weight)
             rows = through.square().sum(2)
