@@ -6,7 +6,6 @@ from torch import nn
 
 from ae_lib.doctor.clinic.heldback.ninth_b_material import (
     Corrupted,
-    cells,
     clouds,
     currents,
     glyphs,
@@ -180,12 +179,12 @@ def variation(x):
 @faulty("loss.scale", steps=200, bar=0.3)
 def roughness_summed_beside_a_mean_error(seed, fixed):
     """Add some total variation, summed over the whole batch, to a mean error."""
-    x = cells(640, seed, size=12)
-    model = dense((3, 12, 12), (128,), 16)
+    x = clouds(640, seed, size=12)
+    model = dense((3, 12, 12), (128,), 24, nn.GELU)
 
     def loss(x_hat, target):
         rough = variation(x_hat) / (x_hat.numel() if fixed else 1)
-        return F.mse_loss(x_hat, target) + 0.01 * rough
+        return F.mse_loss(x_hat, target) + 3e-4 * rough
 
     return {
         "model": model,

@@ -97,40 +97,50 @@ def hash_bits_from_a_steep_sigmoid(seed, fixed):
 
 
 class Projected(nn.Module):
-    """Project a series into the width of the model, scale it, and squash it."""
+    """Project readings into the width of the model, scale and squash them thrice."""
 
-    def __init__(self, d, scale, width=256, k=8):
+    def __init__(self, d, scale, width=144, k=8):
         super().__init__()
         self.project = nn.Linear(d, width, bias=False)
         nn.init.normal_(self.project.weight, std=d**-0.5)
+        self.mix = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
         self.scale = scale
         self.code = nn.Linear(width, k)
         self.out = nn.Sequential(nn.Linear(k, 64), nn.Tanh(), nn.Linear(64, d))
 
     def encode(self, x):
-        return self.code(torch.tanh(self.scale * self.project(x)))
+        h = torch.tanh(self.scale * self.project(x))
+        for layer in self.mix:
+            h = torch.tanh(self.scale * layer(h))
+        return self.code(h)
 
     def forward(self, x):
         return self.out(self.encode(x))
 
 
-@faulty("signal.saturated", steps=200, bar=0.6)
+@faulty("signal.saturated", accepts=("signal.init-scale",), steps=150, bar=0.6)
 def embedding_scaled_by_the_root_of_the_width(seed, fixed):
-    """Multiply by the root of the width, as for word embeddings, ahead of a tanh."""
-    x = stations(900, seed, d=32, rank=6)
-    model = Projected(32, 1.0 if fixed else 256**0.5)
+    """Multiply by the root of the width, as for word embeddings, ahead of each tanh."""
+    x = stations(1000, seed, d=32, rank=8)
+    model = Projected(32, 1.0 if fixed else 144**0.5)
     return {
         "model": model,
-        "batches": loader(x, batch_size=32, seed=seed),
+        "batches": loader(x[:800], batch_size=32, seed=seed),
+        "eval_batches": [x[800:]],
         "optimizer": sgd(model, 0.05, momentum=0.9),
     }
 
 
-def recipe(module):
-    """Set weights as a recipe for generative networks of images has them."""
-    if isinstance(module, nn.Linear):
-        nn.init.normal_(module.weight, 0.0, 0.02)
-        nn.init.zeros_(module.bias)
+def recipe(spread):
+    """Return what sets the weights of linear layers; He's spread is the default."""
+
+    def start(module):
+        if isinstance(module, nn.Linear):
+            usual = (2 / module.in_features) ** 0.5
+            nn.init.normal_(module.weight, 0.0, spread or usual)
+            nn.init.zeros_(module.bias)
+
+    return start
 
 
 @faulty("signal.init-scale", steps=200, bar=0.35)
@@ -141,12 +151,11 @@ def weights_of_a_recipe_for_wide_convolutions(seed, fixed):
         nn.Sequential(*stack((40, 32, 24, 16)), nn.Linear(16, 6)),
         nn.Sequential(*stack((6, 16, 24, 32)), nn.Linear(32, 40)),
     )
-    if not fixed:
-        model.apply(recipe)
+    model.apply(recipe(None if fixed else 0.02))
     return {
         "model": model,
         "batches": loader(x, batch_size=32, seed=seed),
-        "optimizer": sgd(model, 0.1, momentum=0.9),
+        "optimizer": sgd(model, 0.05, momentum=0.9),
     }
 
 

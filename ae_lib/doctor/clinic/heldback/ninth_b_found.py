@@ -119,7 +119,7 @@ def tears_in_cloth_looked_for(seed):
     model = dense((1, 16, 16), (96,), 6, last=None)
     case = {"model": model, "batches": loader(x, batch_size=32, seed=seed)}
     case |= {"optimizer": adam(model, 2e-3)}
-    history = fit(case, 16, x, whole)
+    history = fit(case, 16, whole)
     shown = torch.cat([whole, torn])
     order = torch.randperm(len(shown), generator=made(seed))
     found = {"eval_batches": list(shown[order].split(50)), "history": history}
@@ -149,7 +149,7 @@ def sixteen_units_of_which_twelve_are_needed(seed):
     case = {"model": model, "batches": loader(train_x, seed=seed)}
     case |= {"loss": elbo(variance=0.1), "optimizer": adam(model, 3e-3)}
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(case["optimizer"], 24)
-    history = fit(case, 24, train_x, val, rate)
+    history = fit(case, 24, val, rate)
     return {**case, "eval_batches": [val], "history": history}
 
 
@@ -162,7 +162,7 @@ def photographs_until_the_curves_are_level(seed):
     case = {"model": model, "batches": loader(train_x, seed=seed)}
     case |= {"optimizer": torch.optim.AdamW(model.parameters(), lr=3e-3)}
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(case["optimizer"], 30)
-    history = fit(case, 30, train_x, val, rate)
+    history = fit(case, 30, val, rate)
     return {**case, "eval_batches": [val], "history": history}
 
 

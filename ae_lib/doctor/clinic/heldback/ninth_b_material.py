@@ -97,8 +97,8 @@ def stations(n: int, seed: int, d: int = 24, rank: int = 5) -> Tensor:
     return (x - x.mean(0)) / x.std(0)
 
 
-def fit(case: dict, epochs: int, x: Tensor, val: Tensor, schedule=None) -> dict:
-    """Train a case for some epochs; return the mean losses on `x` and on `val`."""
+def fit(case: dict, epochs: int, val, schedule=None) -> dict:
+    """Train a case for some epochs; return the mean losses, on the batch `val` too."""
     model, optimizer = case["model"], case["optimizer"]
     loss_of = case.get("loss") or (lambda out, to: F.mse_loss(x_hat(out), to))
     history = {"train_loss": [], "val_loss": []}
@@ -116,7 +116,8 @@ def fit(case: dict, epochs: int, x: Tensor, val: Tensor, schedule=None) -> dict:
             schedule.step()
         model.eval()
         with torch.no_grad():
-            held = loss_of(model(val), val).item()
+            seen, target = pair(case, val)
+            held = loss_of(model(seen), target).item()
         history["train_loss"].append(total / count)
         history["val_loss"].append(held)
     model.train()

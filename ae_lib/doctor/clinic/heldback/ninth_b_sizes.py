@@ -77,7 +77,7 @@ class TiedSigmoid(nn.Module):
 
 @healthy(steps=500, bar=0.45)
 def more_units_than_pixels_to_fill_lost_ones(seed):
-    """Train an overcomplete tied denoiser; a quarter of the pixels is lost, ever anew."""
+    """Train an overcomplete tied denoiser; ever another quarter of pixels is lost."""
     x, _ = digits(1280, seed, size=8)
     model, g = TiedSigmoid(), made(seed + 9)
 
