@@ -12,7 +12,7 @@ from ae_lib.doctor.clinic.heldback.ninth_b_material import (
     terrain,
     weave,
 )
-from ae_lib.doctor.clinic.material import digits, loader, standardise, table
+from ae_lib.doctor.clinic.material import digits, loader, standardise, table, waves
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
 from ae_lib.doctor.clinic.program import faulty
 
@@ -96,38 +96,33 @@ def hash_bits_from_a_steep_sigmoid(seed, fixed):
     }
 
 
-class Projected(nn.Module):
-    """Project readings into the width of the model, scale and squash them thrice."""
+class Summed(nn.Module):
+    """Give each moment of a window an embedding of its own, and gather them all."""
 
-    def __init__(self, d, scale, width=144, k=8):
+    def __init__(self, t, c, gather, k=12):
         super().__init__()
-        self.project = nn.Linear(d, width, bias=False)
-        nn.init.normal_(self.project.weight, std=d**-0.5)
-        self.mix = nn.ModuleList(nn.Linear(width, width) for _ in range(2))
-        self.scale = scale
-        self.code = nn.Linear(width, k)
-        self.out = nn.Sequential(nn.Linear(k, 64), nn.Tanh(), nn.Linear(64, d))
+        self.embed = nn.Parameter(torch.randn(t, c, k))
+        self.gather = gather
+        self.out = nn.Sequential(nn.Linear(k, 64), nn.Tanh(), nn.Linear(64, t * c))
 
     def encode(self, x):
-        h = torch.tanh(self.scale * self.project(x))
-        for layer in self.mix:
-            h = torch.tanh(self.scale * layer(h))
-        return self.code(h)
+        moments = torch.einsum("btc,tck->btk", x, self.embed)
+        return torch.tanh(self.gather(moments, 1))
 
     def forward(self, x):
-        return self.out(self.encode(x))
+        return self.out(self.encode(x)).view_as(x)
 
 
-@faulty("signal.saturated", accepts=("signal.init-scale",), steps=150, bar=0.6)
-def embedding_scaled_by_the_root_of_the_width(seed, fixed):
-    """Multiply by the root of the width, as for word embeddings, ahead of each tanh."""
-    x = stations(1000, seed, d=32, rank=8)
-    model = Projected(32, 1.0 if fixed else 144**0.5)
+@faulty("signal.saturated", accepts=("signal.init-scale",), steps=200, bar=0.5)
+def moments_summed_ahead_of_a_tanh(seed, fixed):
+    """Sum the embeddings of sixty-four moments where their average was meant."""
+    x = torch.stack([waves(1000, 3 * seed + i) for i in range(3)], 2)
+    model = Summed(64, 3, torch.mean if fixed else torch.sum)
     return {
         "model": model,
         "batches": loader(x[:800], batch_size=32, seed=seed),
         "eval_batches": [x[800:]],
-        "optimizer": sgd(model, 0.05, momentum=0.9),
+        "optimizer": adam(model, 3e-3),
     }
 
 
