@@ -113,11 +113,12 @@ class Summed(nn.Module):
         return self.out(self.encode(x)).view_as(x)
 
 
-@faulty("signal.saturated", accepts=("signal.init-scale",), steps=200, bar=0.5)
+@faulty("signal.saturated", accepts=("signal.init-scale",), steps=200, bar=0.7)
 def moments_summed_ahead_of_a_tanh(seed, fixed):
-    """Sum the embeddings of sixty-four moments where their average was meant."""
-    x = torch.stack([waves(1000, 3 * seed + i) for i in range(3)], 2)
-    model = Summed(64, 3, torch.mean if fixed else torch.sum)
+    """Sum the embeddings of ninety-six moments where their average was meant."""
+    x = torch.stack([waves(1000, 3 * seed + i, d=96) for i in range(3)], 2)
+    x = standardise(x)
+    model = Summed(96, 3, torch.mean if fixed else torch.sum)
     return {
         "model": model,
         "batches": loader(x[:800], batch_size=32, seed=seed),
