@@ -60,11 +60,11 @@ def two_numbers_for_six_habits(seed, fixed):
     return case
 
 
-@faulty("code.too-small", steps=300, bar=0.65)
-def three_numbers_to_colour_a_map(seed, fixed):
-    """Narrow the code of coloured ellipses to three numbers, for a map in colours."""
+@faulty("code.too-small", steps=300, bar=0.8)
+def two_numbers_for_a_map_of_ellipses(seed, fixed):
+    """Narrow the code of coloured ellipses to two numbers, to draw a map of them."""
     x = blobs(512, seed, size=12)
-    model = conv((3, 12, 12), 24 if fixed else 3, act=nn.GELU)
+    model = conv((3, 12, 12), 24 if fixed else 2, act=nn.GELU)
     data = loader(x, batch_size=32, seed=seed)
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 

@@ -41,7 +41,7 @@ def sixteen_bit_images_divided_by_255(seed, fixed):
     return {"model": model, "batches": data, "optimizer": adam(model, 3e-3)}
 
 
-@faulty("data.layout", steps=300, bar=0.8)
+@faulty("data.layout", steps=300, bar=0.875)
 def colour_axis_moved_with_a_reshape(seed, fixed):
     """Move the colours of (N, H, W, 3) arrays to the front with a reshape."""
     x = blobs(640, seed).permute(0, 2, 3, 1).contiguous()  # as loaded
