@@ -26,6 +26,7 @@ import math
 import torch
 
 from . import (
+    acquittal,
     capacity,
     data_checks,
     fits,
@@ -135,6 +136,7 @@ def examine(
                 later.arms = getattr(case, "arms", {})
                 return _report(later, LATER)
 
+            acquittal.hear(report, case)
             hints.add(report, case, again)
             report.seconds = clock.spent
         return report

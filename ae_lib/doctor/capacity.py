@@ -65,7 +65,7 @@ def too_small(case):
             "code": k,
             "R² now": now,
         },
-        f"Not the training: the best linear code of {k} numbers leaves "
+        f"Not the training: the best linear code of {k} number{'s' * (k != 1)} leaves "
         f"{1 - best:.0%} of the variance.",
         f"latent_dim = {better}  # now {k}",
         "R² rises with the code, as PCA's does.",

@@ -89,7 +89,12 @@ class Report:
         return draw(self)
 
     def __str__(self):
-        lines = [f"Examined in {self.seconds:.1f} s", "", *self._table(), ""]
+        lines = [
+            f"Examined in {self.seconds:.1f} s of processor time",
+            "",
+            *self._table(),
+            "",
+        ]
         faults = [f for f in self.findings if f.severity != "info"]
         hints = [f for f in self.findings if f.severity == "info"]
         if faults:

@@ -237,8 +237,7 @@ def common_mode(case, ops):
         "their plateaus, but each layer adds an offset that all inputs share.",
         _livelier(
             case,
-            f"replace {kind} by nn.ReLU() in the encoder ({names or 'all layers'}) "
-            "with He initialisation, or put nn.BatchNorm before it",
+            f"put nn.ReLU() in the place of {kind} ({names or 'all layers'})",
         ),
         "The signal ratio at the code rises above 0.3 before training.",
     )
@@ -250,7 +249,7 @@ def _livelier(case, words):
     In the decoder too, but not at the output, where a sigmoid has its place.
     """
     line = lines.activations(case, _dull(case), "nn.ReLU()")
-    return f"{line}  # {words}" if line else words
+    return f"{line}  # or nn.BatchNorm before each" if line else words
 
 
 def _dull(case):

@@ -213,6 +213,13 @@ THRESHOLDS = {
     "blur.able": Threshold(
         0.12, CLINIC, "R² of fine detail on 16 images fitted alone, if the decoder can"
     ),
+    "acquit.share": Threshold(
+        0.9, CLINIC, "R² over that of PCA with as many numbers: it learns after all"
+    ),
+    "acquit.least": Threshold(0.6, CLINIC, "R² that refutes an alarm, at the least"),
+    "acquit.alone": Threshold(
+        0.9, CLINIC, "R² that refutes one where PCA is not known"
+    ),
     "dead.needed": Threshold(
         0.8, CLINIC, "R² of PCA with as many values as the live units of a code"
     ),

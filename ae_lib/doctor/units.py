@@ -73,7 +73,7 @@ def dead_units(case, ops):
                 **({"of the code": True} if code and op.index == code.index else {}),
             },
             "Not sparsity: a sparse unit is silent for most inputs, these are silent "
-            f"for all {case.size}, so no gradient can wake them.",
+            f"for all {case.size} inputs that were tried, so no gradient wakes them.",
             _awake(case, op),
             "Every unit is active for at least 1 % of the samples.",
         )

@@ -46,6 +46,8 @@ def check_1(paired_difference: Callable[[Arm, Arm], tuple[float, float]]) -> str
         "and lost with another should cancel": d.abs().mean(),
     }
     text = "the mean difference over the seeds of both arms is off"
+    after = torch.tensor([new[s] for s in new if s in usual]).double()
+    crossed = (after - a).std() / n**0.5  # each arm in its own order
     compare(mean, d.mean(), mistakes, text)
     root, apart = n**0.5, (a.var() + b.var()) ** 0.5
     mistakes = {
@@ -56,6 +58,8 @@ def check_1(paired_difference: Callable[[Arm, Arm], tuple[float, float]]) -> str
         "the deviation falls with the square root of n, not with n": d.std() / n,
         "that is a variance; the error is its square root": d.var() / n,
         "one standard error is asked, not two": 2 * d.std() / root,
+        "the seeds are those of both arms, but each arm is in its own order, so that "
+        "a run meets one of another seed: look each seed up in both": crossed,
         "the mean comes from the same differences and lies too well among them: "
         "divide the squares by n - 1": d.std(correction=0) / root,
         f"n counts the pairs, {n}, and not the runs of an arm": (
@@ -105,6 +109,9 @@ def _hold_report(report: Callable, search: Tensor, fresh: Tensor) -> None:
     mean, error = (number(v, w) for v, w in zip(answer, WHAT_2, strict=True))
     means = fresh.mean(1).nan_to_num(torch.inf)
     again = means.argmin()
+    shifted = fresh[search[~search.isnan()].argmin()]
+    if torch.equal(shifted, runs):
+        shifted = torch.full_like(runs, -1.0)  # no answer
     worst = fresh[search.nan_to_num(-torch.inf).argmax()]
     mistakes = {
         "that is the number that made it the winner, and a part of it is luck. Its "
@@ -118,6 +125,8 @@ def _hold_report(report: Callable, search: Tensor, fresh: Tensor) -> None:
             means[means.isfinite()].mean()
         ),
         "of the winner's fresh runs you report the best one": runs.min(),
+        "the trials that diverged are left out of the search and not of fresh, so that "
+        "a number of one counts the rows of the other": shifted.mean(),
         "the lowest of all fresh runs is chosen twice over": (
             fresh.nan_to_num(torch.inf).min()
         ),

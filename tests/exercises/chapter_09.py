@@ -32,6 +32,12 @@ def of_all(usual, new):
     return mean, 0.0
 
 
+def own_order(usual, new):
+    a = [usual[s] for s in usual if s in new]
+    d = [y - x for x, y in zip(a, [new[s] for s in new if s in usual], strict=True)]
+    return statistics.mean(d), statistics.stdev(d) / len(d) ** 0.5
+
+
 def by_hand(search, fresh):
     """Sort the trials that have an error."""
     trials = [(e, i) for i, e in enumerate(search.tolist()) if e == e]
@@ -69,6 +75,7 @@ WRONG = {
         (pairs(error=lambda a, b: (b - a).std() / len(a)), "not with n"),
         (pairs(error=lambda a, b: (b - a).var() / len(a)), "a variance"),
         (pairs(error=lambda a, b: 2 * (b - a).std() / len(a) ** 0.5), "not two"),
+        (own_order, "each arm is in its own order"),
         (
             pairs(error=lambda a, b: (b - a).std(correction=0) / len(a) ** 0.5),
             "by n - 1",
@@ -91,6 +98,10 @@ WRONG = {
         ),
         (winner(lambda search, fresh: search.argmax()), "the lowest wins"),
         (winner(lambda search, fresh: search.argmin()), "argmin takes NaN"),
+        (
+            winner(lambda search, fresh: search[~search.isnan()].argmin()),
+            "counts the rows of the other",
+        ),
         (lambda search, fresh: (fresh.mean(), 0.0), "over all trials"),
         (winner(mean=lambda runs, own: runs.min()), "you report the best one"),
         (lambda search, fresh: (fresh.min(), 0.0), "chosen twice over"),
