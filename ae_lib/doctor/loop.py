@@ -154,6 +154,25 @@ def _zero_grad(case, seen):
             "The gradient used equals the gradient of the current loss.",
         )
         return
+    named = case.program.model.named_parameters()
+    kept = set.intersection(*(r["kept"] for r in rows[1:])) if len(rows) > 3 else set()
+    if names := [name for name, p in named if id(p) in kept]:
+        part = names[0].split(".")[0]
+        case.find(
+            "wiring.zero-grad",
+            "error",
+            {
+                "statistic": "parameters whose gradients are never cleared",
+                "value": len(names),
+                "threshold": 0,
+                "where": ", ".join(names[:4]) + (" …" if len(names) > 4 else ""),
+            },
+            "Not gradient accumulation: gradients that were applied stay, and are "
+            "applied again; those of other parameters are cleared.",
+            f"model.zero_grad()  # all of it, {part} too, before loss.backward()",
+            "The gradient used equals the gradient of the current loss.",
+        )
+        return
     if not any(seen.moved) and case.program.optimizers and not rows:
         if any(p.requires_grad for p in case.program.model.parameters()):
             case.find(

@@ -84,6 +84,7 @@ def watch(case, count=10):
 
         def use(mine):
             row = _compare(mine, fresh, total)
+            row["kept"] = _kept(mine, fresh, total)
             row["only the last"] = calls[0] > 1 and _left_out(mine, fresh, last)
             seen.used.append(row)
             calls[0] = 0
@@ -151,6 +152,20 @@ def _cosine(a, b):
         return float("nan")
     power = (a.norm() * b.norm()).item()
     return (a @ b).item() / power if power > 0 else float("nan")
+
+
+def _kept(params, fresh, total):
+    """Return the ids of parameters whose gradients were never cleared so far."""
+
+    def far(used, other):
+        return ((used - other).norm() / used.norm().clamp(min=1e-30)).item()
+
+    known = [p for p in params if p.grad is not None and fresh[id(p)] is not None]
+    return {
+        id(p)
+        for p in known
+        if far(p.grad, total[id(p)]) < 1e-4 and far(p.grad, fresh[id(p)]) > 0.1
+    }
 
 
 def _left_out(params, fresh, last):

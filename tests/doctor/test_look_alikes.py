@@ -180,6 +180,14 @@ def test_tied_weights_at_their_start_explain_some_and_are_not_stopped(d, epochs)
     assert ("fit.undertrained" in found) == (epochs > 0)
 
 
+def test_where_every_probe_is_nearly_right_there_is_no_gain_to_miss():
+    """Two rows of 171 more or less are chance; a poor code among good ones is not."""
+    program = BANK["topics_of_texts_with_a_softmax"]
+    assert "features.no-gain" not in doctor.examine(**program.build()).faults
+    poor = BANK["three_units_full_of_nuisance"]
+    assert "features.no-gain" in doctor.examine(**poor.build()).faults
+
+
 # ------------------------------------------------- faults that were missed, or misnamed
 
 
@@ -192,6 +200,7 @@ def test_tied_weights_at_their_start_explain_some_and_are_not_stopped(d, epochs)
         "code_rounded_on_the_way",
         "penalty_averaged_over_all_the_units",
         "rectified_outputs_that_stay_at_zero",
+        "encoder_alone_is_cleared",
     ],
 )
 def test_it_is_named_first_and_gone_after_the_repair(name):
