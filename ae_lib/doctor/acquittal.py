@@ -12,7 +12,7 @@ from .linear import pca_r2
 CONTRADICTED = (
     "loss.domain output.range signal.init-scale "
     "signal.dead-units signal.saturated signal.common-mode step.too-large "
-    "step.too-small vae.collapse sparse.too-strong noise.too-strong fit.mean-image"
+    "step.too-small vae.collapse sparse.too-strong"
 ).split()
 SAID = "It learns all the same: R² {:.3f} after {} steps of its own on a copy. "
 
