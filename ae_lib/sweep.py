@@ -166,13 +166,13 @@ def measure_cell(
 
 def _command(settings: Settings, latent_dim: int, seed: int) -> str:
     """Write the command that computes one cell: a notebook may have computed it."""
-    words = ["python -m ae_lib.sweep", f"--latent-dims {latent_dim} --seeds {seed}"]
+    words = ["--latent-dims", str(latent_dim), "--seeds", str(seed)]
     for name, value in vars(settings).items():
         if value is True:
             words.append(f"--{name}")
         elif value not in (False, None):
-            words.append(f"--{name.replace('_', '-')} {value}")
-    return " ".join(words)
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return results.command_of("ae_lib.sweep", words)
 
 
 def _codes(model: torch.nn.Module, images: Images) -> torch.Tensor:

@@ -54,6 +54,8 @@ def test_a_cell_names_the_command_that_makes_it(images, tmp_path, capsys):
     assert command.startswith(start)
     words = command.removeprefix(start).split()
     assert sweep.main([*words, "--out", str(tmp_path)]) == 0
+    elsewhere = sweep._command(Settings(dataset="/home/someone/pictures"), 2, 1)
+    assert "/home" not in elsewhere and "--dataset pictures" in elsewhere
     again = sweep.read_cell(tmp_path, 2, 1, settings)
     assert again["train_loss"] == pytest.approx(cell["train_loss"])
 

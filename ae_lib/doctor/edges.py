@@ -20,7 +20,7 @@ def outputs(case, value, goal):
         except (RuntimeError, ValueError):
             return False  # reported where the present output raises
         if math.isnan(number) or (cut and math.isinf(number)):
-            not_finite(case, None, goal, number, x_hat)
+            not_finite(case, goal, number, x_hat)
             return True
     return False
 
@@ -60,9 +60,8 @@ def slopes(case, value, goal):
     return True
 
 
-def not_finite(case, out, goal, now, x_hat=None):
+def not_finite(case, goal, now, x_hat):
     """Report a loss that makes NaN or infinity of finite outputs."""
-    x_hat = out.x_hat if x_hat is None else x_hat
     low, high = x_hat.min().item(), x_hat.max().item()
     case.find(
         "loss.domain",

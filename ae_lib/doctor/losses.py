@@ -67,7 +67,7 @@ def _domain(case, out, goal):
     if wild:
         return  # exp(logvar) overflows; that check names it
     if not math.isfinite(now) and torch.isfinite(out.x_hat).all():
-        edges.not_finite(case, out, goal, now)
+        edges.not_finite(case, goal, now, out.x_hat)
         return
     if scores.logarithms(case, goal, out.x_hat):
         return
