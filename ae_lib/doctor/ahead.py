@@ -107,13 +107,15 @@ def best_rate(case, candidates):
         own = type(program.optimizers[0]).__name__
         candidates = [pair for pair in candidates if pair[0] == own]
     for name, lr in candidates:
-        if program.clock.left < 4:
-            break
-        try:
-            with program.trial(True):
-                values.append(_trained_at(case, name, lr))
-        except Exception:  # an optimizer that wants more than a rate
-            values.append(float("-inf"))
+        if (name, lr) not in case.kept:
+            if program.clock.left < 4:
+                break
+            try:
+                with program.trial(True):
+                    case.kept[name, lr] = _trained_at(case, name, lr)
+            except Exception:  # an optimizer that wants more than a rate
+                case.kept[name, lr] = float("-inf")
+        values.append(case.kept[name, lr])
     top = max(values, default=0.0)
     good = [at for at, value in enumerate(values) if value >= top - 0.05]
     at = good[0] if good else 0

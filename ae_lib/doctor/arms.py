@@ -81,7 +81,7 @@ def scale_rate(program, factor):
 def adam_step(case, recon_only, params=None):
     """Return a step function with Adam 1e-3 on every parameter of the graph."""
     params = case.trainable if params is None else params
-    return _step(case, torch.optim.Adam(params, lr=1e-3), recon_only)
+    return _step(case, torch.optim.Adam(params, lr=1e-3, fused=True), recon_only)
 
 
 def _step(case, optimizer, recon_only):

@@ -4,6 +4,7 @@ import dataclasses
 import time
 import warnings
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 from torch import nn
@@ -170,7 +171,7 @@ class Program:
 
     @property
     def device(self):
-        for tensor in self.model.state_dict().values():
+        for tensor in chain(self.model.parameters(), self.model.buffers()):
             return tensor.device
         return torch.device("cpu")
 
