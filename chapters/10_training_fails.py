@@ -80,8 +80,8 @@ def network(act=nn.ReLU, norm=True, latent_dim=32, width=16, seed=0):
 # %% [markdown]
 # Training is a step, as in chapter 05, with a place for the two things we
 # shall want to change: the limit of clipping and the schedule. It records the
-# loss and the norm of the gradient. (`fused` lets Adam treat all weights in one
-# call: the same numbers but for rounding, in a quarter of the time.)
+# loss and the norm of the gradient. (`fused` lets Adam treat all weights in
+# one call: the same numbers but for rounding, in a quarter of the time.)
 
 
 # %%
