@@ -169,7 +169,8 @@ def _zero_grad(case, seen):
             },
             "Not gradient accumulation: gradients that were applied stay, and are "
             "applied again; those of other parameters are cleared.",
-            f"model.zero_grad()  # all of it, {part} too, before loss.backward()",
+            f"call model.zero_grad(), which clears the {part} too, before "
+            "loss.backward()",
             "The gradient used equals the gradient of the current loss.",
         )
         return

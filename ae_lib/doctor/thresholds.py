@@ -158,7 +158,9 @@ THRESHOLDS = {
     ),
     "identity.idle": Threshold(0.6, CLINIC, "share of zeros that counts as most"),
     "noise.dropout": Threshold(0.9, CLINIC, "share that dropout may take away"),
-    "features.below": Threshold(0.2, CLINIC, "accuracy lost to an untrained encoder"),
+    "features.below": Threshold(
+        0.15, CLINIC, "accuracy lost to PCA or random features"
+    ),
     "identity.most": Threshold(
         1.3, CLINIC, "share above which noise is amplified, and not copied"
     ),
@@ -277,6 +279,7 @@ THRESHOLDS = {
         "what emptying the code saves, of the mean image's error",
         hint=1e-3,
     ),
+    "sparse.emptied": Threshold(0.2, CLINIC, "size of a code that steps have emptied"),
     "noise.r2": Threshold(
         0.3, CLINIC, "R² a linear denoiser reaches, component by component", hint=0.5
     ),
@@ -293,7 +296,7 @@ THRESHOLDS = {
         hint=0.02,
     ),
     "features.scale": Threshold(
-        100.0, CLINIC, "ratio of the largest unit to others", hint=20.0
+        8.0, CLINIC, "ratio of the largest unit to others", hint=4.0
     ),
 }
 
