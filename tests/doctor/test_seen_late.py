@@ -193,3 +193,58 @@ def test_the_first_weights_that_are_offered_are_those_that_train():
     found = first(model, x, optimizer=optimizer)
     assert found.code == "signal.init-scale"
     assert "kaiming_normal_" in found.remedy
+
+
+def asked_back(change, copied):
+    """Return a step that changes its batch, and compares with it or with a copy."""
+
+    def make(optimizer):
+        def step(model, batch):
+            target = batch.clone() if copied else batch
+            change(batch)
+            loss = F.mse_loss(model(batch), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss.item()
+
+        return step
+
+    return make
+
+
+def hole(batch):
+    batch[..., 3:7, 3:7] = 0
+
+
+def noise(batch):
+    batch += 0.3 * torch.randn_like(batch)
+
+
+def turned(batch):
+    batch.copy_(batch.flip(-1))
+
+
+def centred(batch):
+    batch.sub_(0.2).div_(0.6)
+
+
+@pytest.mark.parametrize(
+    ("change", "copied", "wrong"),
+    [
+        (hole, False, True),
+        (noise, False, True),
+        (hole, True, False),
+        (noise, True, False),
+        (turned, False, False),
+        (centred, False, False),
+    ],
+)
+def test_a_step_that_asks_the_corruption_back_has_the_wrong_target(
+    change, copied, wrong
+):
+    model = Dense()
+    optimizer = adam(model)
+    step = asked_back(change, copied)(optimizer)
+    found = faults(model, X, 1, optimizer=optimizer, step=step)
+    assert ("data.target" in found) == wrong
