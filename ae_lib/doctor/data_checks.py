@@ -4,6 +4,8 @@ import torch
 
 from . import layout, order, pairs
 from .sample import main_tensor
+from .scales import NORMS
+from .signals import training_ops
 
 
 def check(case):
@@ -168,7 +170,11 @@ def _first_entry(case):
     """
     if any(isinstance(m, torch.nn.RNNBase) for m in case.program.model.modules()):
         return "input", case.x
-    for op in case.ops:
+    ops = case.ops
+    heavy = next((o.index for o in ops if o.weighted and o.kind not in NORMS), 0)
+    if any(o.kind in NORMS and o.index < heavy for o in ops):
+        ops = training_ops(case)  # the statistics of the batch, as in training
+    for op in ops:
         if op.weighted and op.entry is not None and op.entry.is_floating_point():
             return str(op), op.entry.detach().float()
     try:

@@ -228,6 +228,7 @@ def _descend(value, starts, goal, clock, steps=60):
     best, at = math.inf, starts[0]
     rate = 0.2 * max(goal.std().item(), 0.5)
     stop = clock.spent + 1 + 0.1 * clock.seconds
+    kind = torch.promote_types(goal.dtype, torch.float32)
 
     def tried(x):
         try:
@@ -236,7 +237,7 @@ def _descend(value, starts, goal, clock, steps=60):
             return None
 
     for start in starts:
-        x = start.detach().clone().float().requires_grad_()
+        x = start.detach().clone().to(kind).requires_grad_()
         optimizer = torch.optim.Adam([x], lr=rate)
         for step in range(steps):
             loss = tried(x)

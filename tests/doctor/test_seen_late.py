@@ -248,3 +248,55 @@ def test_a_step_that_asks_the_corruption_back_has_the_wrong_target(
     step = asked_back(change, copied)(optimizer)
     found = faults(model, X, 1, optimizer=optimizer, step=step)
     assert ("data.target" in found) == wrong
+
+
+def test_double_precision_is_no_fault_of_the_loss():
+    x = X.flatten(1).double()
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(144, 48), nn.ReLU(), nn.Linear(48, 8))
+    model.extend([nn.Linear(8, 48), nn.ReLU(), nn.Linear(48, 144)]).double()
+    assert faults(model, x, 3, loss=nn.HuberLoss(), optimizer=adam(model)) == []
+
+
+class Bag(nn.Module):
+    """Read points in any order (or in the given one), and write them in order."""
+
+    def __init__(self, ordered):
+        super().__init__()
+        torch.manual_seed(0)
+        self.each = nn.Sequential(nn.Linear(2, 64), nn.ReLU(), nn.Linear(64, 32))
+        self.place = nn.Parameter(torch.randn(12, 32) * ordered)
+        self.back = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 24))
+
+    def forward(self, x):
+        code = (self.each(x) * (1 + self.place)).mean(1)
+        return self.back(code).view_as(x)
+
+
+@pytest.mark.parametrize("ordered", [0, 1])
+def test_a_bag_of_points_may_come_in_any_order(ordered):
+    made = torch.Generator().manual_seed(0)
+    turn = torch.linspace(0, 6.28, 13)[:-1]
+    shape = 1 + 0.3 * torch.randn(256, 1, 2, generator=made)
+    points = shape * torch.stack((turn.cos(), turn.sin()), 1)
+    order = torch.rand(256, 12, generator=made).argsort(1)
+    mixed = points.gather(1, order[..., None].expand(-1, -1, 2))
+    model = Bag(ordered)
+    given = list(zip(mixed.split(64), points.split(64), strict=True))
+    found = faults(model, given, 0, optimizer=adam(model))
+    wrong = {"data.target", "noise.too-strong"} & set(found)
+    assert bool(wrong) == bool(ordered)
+
+
+@pytest.mark.parametrize("norm", [True, False])
+def test_counts_that_a_norm_receives_first_have_no_scale(norm):
+    made = torch.Generator().manual_seed(0)
+    rate = torch.randn(256, 4, generator=made) @ torch.randn(4, 30, generator=made)
+    x = torch.poisson((1 + 0.7 * rate).exp(), generator=made).clamp(max=60)
+    torch.manual_seed(0)
+    layers = [nn.BatchNorm1d(30)] if norm else []
+    layers += [nn.Linear(30, 32), nn.ReLU(), nn.Linear(32, 6)]
+    layers += [nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 30)]
+    model = nn.Sequential(*layers)
+    options = {"loss": nn.PoissonNLLLoss(), "optimizer": adam(model)}
+    assert ("data.scale" in faults(model, x, 0, **options)) == (not norm)
