@@ -33,6 +33,22 @@ def check(case):
         case.accumulates = min(8, round(len(seen.losses) / calls))
     modes.in_steps(case, seen)
     shown.check(case, seen)
+    _reached(case, seen)
+
+
+def _reached(case, seen):
+    """Take back that parameters get no gradient where the user's step gives them one.
+
+    As the words of a code book do by a term of their own.
+    """
+    names = {n for n, p in case.program.model.named_parameters() if id(p) in seen.given}
+    case.unreached = [n for n in getattr(case, "unreached", []) if n not in names]
+    case.findings = [
+        f
+        for f in case.findings
+        if f.code != "wiring.no-gradient"
+        or not names.issuperset(str(f.evidence["where"]).split(", "))
+    ]
 
 
 def _raised(case):

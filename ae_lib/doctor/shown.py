@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from . import sample as samples
-from .corruptions import wrong_target
+from .corruptions import spoiled, wrong_target
 
 
 def check(case, seen):
@@ -78,7 +78,7 @@ def _corrupted(case, seen):
     paired = source.shape == goal.shape and not torch.equal(source, goal)
     if paired or given.shape != raw.shape or not raw.is_floating_point():
         return
-    share = _corruption(raw, given)
+    share = spoiled(raw, given)
     if not share or not _draws_nothing(case):
         return
     with case.program.trial(True), torch.no_grad():
@@ -100,31 +100,6 @@ def _corrupted(case, seen):
         "corrupt a copy, noisy = x.clone(), and compare with the clean image: "
         "loss = F.mse_loss(model(noisy), x)",
     )
-
-
-def _corruption(raw, given):
-    """Return the share of values changed by holes or white noise, 0.0 otherwise.
-
-    Units, crops and flips change an image as a whole: they are no corruption.
-    """
-    changed = given != raw
-    share = changed.double().mean().item()
-    if not 0.01 < share:
-        return 0.0
-    if share < 0.95:
-        values = given[changed]
-        return share if len(values.unique()) <= 2 else 0.0
-    added = (given - raw).double().flatten(1)
-    clean = raw.double().flatten(1)
-    clean = clean - clean.mean(0)
-    if added.std() < 0.02 * raw.std():
-        return 0.0
-
-    def alike(a, b):
-        return abs((a * b).mean().item()) / (a.std() * b.std() + 1e-12).item()
-
-    white = alike(added[:, 1:], added[:, :-1]) < 0.1 and alike(added, clean) < 0.1
-    return share if white else 0.0
 
 
 def _matches(loss, x_hat, goal):

@@ -300,3 +300,52 @@ def test_counts_that_a_norm_receives_first_have_no_scale(norm):
     model = nn.Sequential(*layers)
     options = {"loss": nn.PoissonNLLLoss(), "optimizer": adam(model)}
     assert ("data.scale" in faults(model, x, 0, **options)) == (not norm)
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_noise_on_a_few_long_series_must_not_be_in_the_target(clean):
+    made = torch.Generator().manual_seed(0)
+    turn = torch.rand(96, 1, 1, generator=made) + torch.linspace(0, 2, 80)
+    series = torch.sin(6.28 * turn) + 0.3 * torch.sin(9 * turn)
+
+    def noisy(batch):
+        x = batch + 0.4 * torch.randn(batch.shape, generator=made)
+        return x, batch if clean else x
+
+    torch.manual_seed(0)
+    layers = [nn.Conv1d(1, 16, 9, padding=4), nn.ReLU(), nn.Conv1d(16, 1, 9, padding=4)]
+    found = faults(nn.Sequential(*layers), series.split(32), 0, pair=noisy)
+    assert ("data.target" in found) == (not clean)
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_words_that_learn_by_a_term_of_the_step_have_a_gradient(learnt):
+    class Book(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(144, 8))
+            self.book = nn.Parameter(torch.randn(32, 8))
+            self.decoder = nn.Linear(8, 144)
+
+        def forward(self, x):
+            z = self.encoder(x)
+            q = self.book[torch.cdist(z, self.book).argmin(1)]
+            near = z + (q - z).detach()
+            return self.decoder(near).view_as(x), z, q
+
+    model = Book()
+    optimizer = adam(model)
+
+    def step(model, batch):
+        x_hat, z, q = model(batch)
+        loss = F.mse_loss(x_hat, batch) + F.mse_loss(z, q.detach())
+        if learnt:
+            loss = loss + F.mse_loss(q, z.detach())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    found = faults(model, X, 1, optimizer=optimizer, step=step)
+    assert ("wiring.no-gradient" in found) == (not learnt)
