@@ -7,6 +7,8 @@ import torch
 from . import ahead, scores
 from . import sample as samples
 from .case import PROBE, join
+from .linear import pca_r2
+from .nonfinite import rate
 
 
 def check(case):
@@ -32,6 +34,37 @@ def _history(case):
         _overfit(case, train, val, floor)
     if not case.has("fit.overfit"):
         _gap(case)
+
+
+def _melted(case, later):
+    """Report steps that no longer move a poor fit, where larger ones do.
+
+    As after a schedule that was called too often.
+    """
+    best = None if case.codes is None else pca_r2(case.t, case.codes.shape[1])
+    lr, now = rate(case), later.r2[0]
+    if best is None or lr is None or not lr < 1e-4 or now > best - 0.2:
+        return
+    kind = type(case.program.optimizers[0]).__name__
+    cure, good, r2 = ahead.best_rate(case, [(kind, 1e-3), ("Adam", 1e-3)])
+    if not r2 > now + 0.03:
+        return
+    case.find(
+        "step.too-small",
+        "error",
+        {
+            "statistic": f"R² gained by {later.steps} more steps of its own",
+            "value": later.gain,
+            "threshold": 1e-3,
+            "where": f"{kind}, lr={lr:.2g}",
+            f"R² now, and after 150 steps at lr={good:g}": [now, r2],
+            "R² of PCA with as many numbers": best,
+        },
+        "Not the end of what the network can do: larger steps go on from here.",
+        "call scheduler.step() once an epoch, not after every batch: the rate is "
+        f"{lr:.2g} now; {cure} at {good:g} goes on",
+        "R² rises again, towards that of PCA or beyond.",
+    )
 
 
 def _short(case):
@@ -63,6 +96,9 @@ def _short(case):
         return
     case.did("fit.undertrained")
     case.measured["further training"] = {"steps": later.steps, "r2": later.r2}
+    if abs(later.gain) < 1e-3:
+        _melted(case, later)
+        return
     if later.gain < case.limits["under.gain"] * (1 - later.r2[0]):
         return
     if case.r2_now > case.limits["under.close"]:

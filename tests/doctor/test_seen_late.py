@@ -349,3 +349,23 @@ def test_words_that_learn_by_a_term_of_the_step_have_a_gradient(learnt):
 
     found = faults(model, X, 1, optimizer=optimizer, step=step)
     assert ("wiring.no-gradient" in found) == (not learnt)
+
+
+@pytest.mark.parametrize("every", [1, 64])
+def test_a_rate_that_melted_away_while_the_fit_was_poor(every):
+    model = Dense(last=nn.Identity)
+    optimizer = adam(model)
+    after = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    done = [0]
+
+    class Sometimes:
+        def step(self):
+            done[0] += 1
+            if done[0] % every == 0:
+                after.step()
+
+    step = stepper(optimizer, Sometimes())
+    for at in range(150):
+        step(model, X.roll(-64 * at, 0)[:64])
+    found = faults(model, X, 20, optimizer=optimizer, step=step)
+    assert ("step.too-small" in found) == (every == 1)
