@@ -20,9 +20,7 @@ from ae_lib.doctor.clinic.program import faulty
 
 @faulty("data.nonfinite", steps=300, bar=0.4)
 def logarithm_of_counts_that_may_be_zero(seed, fixed):
-    """Take the logarithm of word counts, many of which are zero, as others did with
-    rain rates whose table of values begins at zero.
-    """
+    """Take the logarithm of measured values of which many are zero."""
     x, topic = counts(1024, seed)
     x = torch.log1p(x) if fixed else torch.log(x)
     model = dense((60,), (64,), 8, last=None)
@@ -55,9 +53,7 @@ class Recurrent(nn.Module):
 
 @faulty("data.nonfinite", steps=250, bar=0.4)
 def readings_missing_in_a_few_windows(seed, fixed):
-    """Leave the missing readings of a multivariate series as NaN, and wonder why the
-    recurrent network's loss is NaN after some batches.
-    """
+    """Leave missing readings as NaN in a series for a recurrent network."""
     x = sensors(768, seed)
     lost = torch.rand(768, 24, 1, generator=made(seed + 1)) < 0.002
     x = x.masked_fill(lost, float("nan"))
@@ -73,9 +69,7 @@ def readings_missing_in_a_few_windows(seed, fixed):
 
 @faulty("data.scale", steps=250, bar=0.5)
 def scans_in_units_of_a_thousand(seed, fixed):
-    """Feed feature values of about -1000 to 2000 as they are, and see a convolutional
-    network answer with numbers near zero.
-    """
+    """Feed values of about -1000 to 2000 and see answers near zero."""
     x = 3000 * spots(640, seed, number=3) - 1000
     if fixed:
         x = (x - x.mean()) / x.std()
@@ -90,9 +84,7 @@ def scans_in_units_of_a_thousand(seed, fixed):
 
 @faulty("data.scale", steps=400, bar=0.5, measure=column_r2)
 def euros_next_to_shares_in_one_table(seed, fixed):
-    """Train on a table of clients whose columns are years, euros and small shares,
-    without standardising them.
-    """
+    """Train on a raw table whose columns are years, euros and small shares."""
     x = clients(1024, seed)
     if fixed:
         x = columns(x)
@@ -121,9 +113,7 @@ def _regimes(seed):
 
 @faulty("data.order", steps=384, bar=0.85)
 def one_regime_after_the_other(seed, fixed):
-    """Leave shuffling off, as the default of a loader has it, with windows that are
-    stored regime by regime, so that each stretch of training sees a single class.
-    """
+    """Trust a loader that does not shuffle by default, with data stored by class."""
     x, kind = _regimes(seed)
     model = dense((32,), (64,), 6, last=None)
     return {
@@ -150,9 +140,7 @@ class Restarted:
 
 @faulty("data.order", accepts=("fit.overfit",), steps=300, bar=0.65)
 def next_of_a_new_iterator_each_step(seed, fixed):
-    """Call next(iter(loader)) in every step on a loader that does not shuffle, and
-    so train on the first batch alone.
-    """
+    """Call next(iter(loader)) in each step, which gives the first batch each time."""
     x = masks(480, seed)
     model = conv((1, 16, 16), 16, 12)
     batches = loader(x, batch_size=16, shuffle=fixed, seed=seed)

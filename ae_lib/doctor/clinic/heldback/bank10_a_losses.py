@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from ae_lib.doctor.clinic.heldback.bank10_a_material import (
     counts,
     landscapes,
-    masks,
     sensors,
     spectra,
+    spots,
 )
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.parts import AE, VAE, adam, kl, stack
@@ -36,9 +36,7 @@ class Cells(nn.Module):
 
 @faulty("output.range", steps=300, bar=0.65)
 def rectified_end_of_a_standardised_window(seed, fixed):
-    """End an LSTM autoencoder in a ReLU although the standardised channels are below
-    zero half of the time.
-    """
+    """End an LSTM autoencoder of standardised channels in a ReLU, as asked online."""
     x = sensors(640, seed, t=16, c=3)
     model = Cells(3, 40, 16, nn.Identity() if fixed else nn.ReLU())
     return {
@@ -51,9 +49,7 @@ def rectified_end_of_a_standardised_window(seed, fixed):
 
 @faulty("output.range", steps=300, bar=0.3)
 def softmax_over_the_pixels(seed, fixed):
-    """End a dense digit autoencoder in a softmax over all pixels, whose outputs sum
-    to one, under a binary cross-entropy.
-    """
+    """End a digit autoencoder in a softmax over all pixels, as in a question."""
     x, _ = digits(1024, seed, size=20)
     encoder = stack((400, 128, 64, 28))
     decoder = [*stack((28, 64, 128)), nn.Linear(128, 400)]
@@ -69,9 +65,7 @@ def softmax_over_the_pixels(seed, fixed):
 
 @faulty("loss.domain", accepts=("output.range",), steps=250, bar=0.4)
 def cross_entropy_of_standardised_spectra(seed, fixed):
-    """Standardise the spectra and keep the cross-entropy on logits, so that the loss
-    falls below zero and on without end.
-    """
+    """Standardise, keep the cross-entropy on logits, and see negative losses."""
     x, main = spectra(768, seed)
     if not fixed:
         x = (x - x.mean()) / x.std()
@@ -90,9 +84,7 @@ def cross_entropy_of_standardised_spectra(seed, fixed):
 
 @faulty("loss.domain", steps=400, bar=0.4)
 def rates_taken_for_their_logarithms(seed, fixed):
-    """End in a softplus, which gives rates, and keep the default of the Poisson loss,
-    which expects their logarithms.
-    """
+    """End in a softplus and keep the Poisson loss for logarithms of rates."""
     x, topic = counts(1024, seed)
     encoder = nn.Sequential(nn.BatchNorm1d(60), *stack((60, 64)), nn.Linear(64, 8))
     decoder = nn.Sequential(*stack((8, 64)), nn.Linear(64, 60), nn.Softplus())
@@ -107,9 +99,7 @@ def rates_taken_for_their_logarithms(seed, fixed):
 
 @faulty("loss.scale", accepts=("vae.collapse",), steps=400, bar=0.3)
 def error_averaged_and_divergence_summed(seed, fixed):
-    """Average the squared error over everything, and sum the divergence over units
-    and batch, until the latter has nothing left but zeros.
-    """
+    """Average the error over all, and sum the divergence, before a merged fix."""
     x = landscapes(640, seed)
     encoder = nn.Sequential(
         nn.Conv2d(3, 16, 4, 2, 1),
@@ -170,12 +160,13 @@ class Quantised(nn.Module):
 
 @faulty("loss.scale", steps=300, bar=0.45)
 def commitment_summed_over_the_whole_map(seed, fixed):
-    """Average the reconstruction error of a vector-quantised autoencoder, and sum the
-    two terms of its code book over batch, places and channels.
-    """
-    x = masks(640, seed)
+    """Average the error, and sum both code book terms over batch and places."""
+    x = spots(640, seed, number=3)
     model = Quantised()
-    optimizer = adam(model, 3e-3)
+    with torch.no_grad():  # begin with words that occur
+        z = model.encoder(x[:64]).movedim(1, -1).flatten(0, 2)
+        model.book.copy_(z[torch.randperm(len(z))[:64]])
+    optimizer = adam(model)
     how = "mean" if fixed else "sum"
 
     def step(model, batch):

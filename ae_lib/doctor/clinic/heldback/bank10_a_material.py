@@ -95,7 +95,9 @@ def landscapes(n: int = 768, seed: int = 0, h: int = 16, w: int = 16) -> Tensor:
     soil = torch.stack([draw(0.4, 0.6), green, draw(0.05, 0.2)], 1) * light
     soil = soil * (0.8 + 0.2 * y)
     far = (y - draw(-0.9, -0.4)).square() + (x - draw(-0.8, 0.8)).square()
-    sun = torch.exp(-far / 0.08)[:, None] * torch.tensor([0.5, 0.4, -0.3])[:, None, None]
+    sun = (
+        torch.exp(-far / 0.08)[:, None] * torch.tensor([0.5, 0.4, -0.3])[:, None, None]
+    )
     picture = (1 - ground) * (sky + sun) + ground * soil
     return (picture + 0.01 * torch.randn(n, 3, h, w, generator=rng)).clamp(0, 1)
 
@@ -166,3 +168,36 @@ def column_r2(case: dict) -> float:
     _, target, picture = measures.outputs(case)
     error = (picture.reshape(target.shape) - target).square().mean(0)
     return (1 - error / target.var(0)).clamp(min=-1).mean().item()
+
+
+def waves_of_kinds(n: int = 768, seed: int = 0, d: int = 48) -> tuple[Tensor, Tensor]:
+    """Return windows (n, d) of four patterns on a strong drift, and the pattern."""
+    rng = made(seed)
+    time = torch.linspace(-1, 1, d)
+    kind = torch.randint(4, (n,), generator=rng)
+    phase = _uniform(rng, n, 1, high=1.0)
+    angle = 2 * torch.pi * time + phase
+    shapes = [angle.sin(), (2 * angle).sin(), angle.sin().sign(), angle.cos().abs()]
+    pattern = torch.stack(shapes, 1)[torch.arange(n), kind]  # (n, d)
+    pattern = pattern * _uniform(rng, n, 1, low=0.8, high=1.2)
+    offset, slope, bend = (torch.randn(n, 1, generator=rng) for _ in range(3))
+    x = 0.3 * pattern + 2 * offset + 2 * slope * time + 0.5 * bend * time.square()
+    x = x + 0.03 * torch.randn(n, d, generator=rng)
+    return (x - x.mean()) / x.std(), kind
+
+
+def galaxies(n: int = 512, seed: int = 0, size: int = 20) -> Tensor:
+    """Return colour images (n, 3, size, size) of tilted soft discs on black."""
+    rng = made(seed)
+    y, x = _grid(size, size)
+
+    def draw(low, high):
+        return _uniform(rng, n, 1, 1, low=low, high=high)
+
+    tilt, dy, dx = draw(0, 3.14), draw(-0.25, 0.25), draw(-0.25, 0.25)
+    along = (y - dy) * tilt.cos() + (x - dx) * tilt.sin()
+    across = (x - dx) * tilt.cos() - (y - dy) * tilt.sin()
+    far = (along / draw(0.2, 0.3)).square() + (across / draw(0.12, 0.25)).square()
+    colour = _uniform(rng, n, 3, 1, 1, low=0.4, high=1.0)
+    noise = 0.02 * torch.randn(n, 3, size, size, generator=rng)
+    return (colour * torch.exp(-far / 2)[:, None] + noise).clamp(0, 1)

@@ -6,12 +6,11 @@ from torch import nn
 
 from ae_lib.doctor.clinic.heldback.bank10_a_material import (
     beats,
-    columns,
     clients,
+    columns,
     landscapes,
     made,
     sensors,
-    spots,
 )
 from ae_lib.doctor.clinic.material import loader
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
@@ -20,9 +19,7 @@ from ae_lib.doctor.clinic.program import faulty
 
 @faulty("data.target", steps=250, bar=0.4)
 def noise_added_before_the_target_is_taken(seed, fixed):
-    """Overwrite the signal with its noisy version and take the target from it, so
-    that input and target of the denoiser carry the same noise.
-    """
+    """Take the target of a denoiser from the variable that already has the noise."""
     clean = beats(768, seed)[:, None]
     drawn = made(seed + 1)
     model = nn.Sequential(
@@ -64,9 +61,7 @@ class Zipped:
 
 @faulty("data.target", steps=250, bar=0.4)
 def two_loaders_that_both_shuffle(seed, fixed):
-    """Draw dark pictures from one loader and their bright originals from another,
-    both shuffled, so that they no longer belong together.
-    """
+    """Draw inputs and targets from two loaders, which both shuffle."""
     bright = landscapes(512, seed)
     noise = torch.randn(bright.shape, generator=made(seed + 1))
     dark = (0.3 * bright + 0.03 * noise).clamp(0, 1)
@@ -110,9 +105,7 @@ def _local(c, code=4):
 
 @faulty("data.layout", steps=250, bar=0.75)
 def channels_last_array_reshaped_to_first(seed, fixed):
-    """Read pictures as (N, H, W, 3) and reshape them to (N, 3, H, W) where the axes
-    had to be permuted.
-    """
+    """Reshape pictures (N, H, W, 3) to (N, 3, H, W) instead of permuting the axes."""
     stored = landscapes(384, seed, 16, 20).permute(0, 2, 3, 1).contiguous()
     if fixed:
         x = stored.permute(0, 3, 1, 2).contiguous()
@@ -129,9 +122,7 @@ def channels_last_array_reshaped_to_first(seed, fixed):
 
 @faulty("data.layout", steps=250, bar=0.8)
 def time_and_channels_swapped_by_view(seed, fixed):
-    """Turn windows (N, T, C) into (N, C, T) with view instead of transpose before a
-    one-dimensional convolution.
-    """
+    """Turn windows (N, T, C) into (N, C, T) by view instead of transpose."""
     x = sensors(640, seed, t=48, c=6)
     x = x.transpose(1, 2).contiguous() if fixed else x.view(-1, 6, 48)
     model = AE(
@@ -161,9 +152,7 @@ def time_and_channels_swapped_by_view(seed, fixed):
 
 @faulty("data.shift", steps=200, bar=0.5)
 def blue_first_when_it_is_shown(seed, fixed):
-    """Train on pictures in RGB, and show the result on pictures that another library
-    reads in BGR.
-    """
+    """Train on pictures in RGB and show it on pictures read in BGR."""
     x, shown = landscapes(640, seed), landscapes(128, seed + 100)
     model = dense((3, 16, 16), (128,), 12)
     return {
@@ -177,9 +166,7 @@ def blue_first_when_it_is_shown(seed, fixed):
 
 @faulty("data.shift", steps=300, bar=0.5)
 def test_rows_scaled_by_another_scaler(seed, fixed):
-    """Standardise the training rows, and scale the test rows to [0, 1] by their own
-    minimum and maximum.
-    """
+    """Standardise the training rows, and scale the test rows to [0, 1]."""
     rows = clients(1280, seed)
     train, test = rows[:1024], rows[1024:]
     low, high = test.amin(0), test.amax(0)
