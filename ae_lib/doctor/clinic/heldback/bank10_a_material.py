@@ -186,18 +186,8 @@ def waves_of_kinds(n: int = 768, seed: int = 0, d: int = 48) -> tuple[Tensor, Te
     return (x - x.mean()) / x.std(), kind
 
 
-def galaxies(n: int = 512, seed: int = 0, size: int = 20) -> Tensor:
-    """Return colour images (n, 3, size, size) of tilted soft discs on black."""
-    rng = made(seed)
-    y, x = _grid(size, size)
-
-    def draw(low, high):
-        return _uniform(rng, n, 1, 1, low=low, high=high)
-
-    tilt, dy, dx = draw(0, 3.14), draw(-0.25, 0.25), draw(-0.25, 0.25)
-    along = (y - dy) * tilt.cos() + (x - dx) * tilt.sin()
-    across = (x - dx) * tilt.cos() - (y - dy) * tilt.sin()
-    far = (along / draw(0.2, 0.3)).square() + (across / draw(0.12, 0.25)).square()
-    colour = _uniform(rng, n, 3, 1, 1, low=0.4, high=1.0)
-    noise = 0.02 * torch.randn(n, 3, size, size, generator=rng)
-    return (colour * torch.exp(-far / 2)[:, None] + noise).clamp(0, 1)
+def cells(n: int = 512, seed: int = 0, size: int = 20) -> Tensor:
+    """Return colour images (n, 3, size, size) of soft cells of two stains."""
+    tints = torch.rand(2, n, 3, 1, 1, generator=made(seed))
+    grey = [spots(n, 1000 * k + seed, size) for k in (1, 2)]
+    return (0.6 * (grey[0] * tints[0] + grey[1] * tints[1])).clamp(0, 1)

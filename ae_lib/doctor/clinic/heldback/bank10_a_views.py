@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic.heldback.bank10_a_material import (
-    galaxies,
+    cells,
     landscapes,
     made,
     spectra,
@@ -211,10 +211,10 @@ class Residual(nn.Module):
         return x + self.body(x)
 
 
-@faulty("decoder.checkerboard", steps=200, bar=-0.7, measure=no_grid)
+@faulty("decoder.checkerboard", steps=150, bar=-0.85, measure=no_grid)
 def kernel_of_five_with_a_stride_of_four(seed, fixed):
     """Restore the size in one transposed convolution of kernel 5 and stride 4."""
-    x = galaxies(512, seed)
+    x = cells(512, seed)
     up: list[nn.Module] = [nn.ConvTranspose2d(24, 3, 5, 4, 1, output_padding=1)]
     if fixed:
         up = [nn.Upsample(scale_factor=4, mode="bilinear")]
@@ -237,5 +237,5 @@ def kernel_of_five_with_a_stride_of_four(seed, fixed):
         "model": model,
         "batches": loader(x, batch_size=32, seed=seed),
         "loss": nn.MSELoss(),
-        "optimizer": adam(model),
+        "optimizer": adam(model, 3e-3),
     }
