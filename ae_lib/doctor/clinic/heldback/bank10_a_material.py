@@ -191,3 +191,19 @@ def cells(n: int = 512, seed: int = 0, size: int = 20) -> Tensor:
     tints = torch.rand(2, n, 3, 1, 1, generator=made(seed))
     grey = [spots(n, 1000 * k + seed, size) for k in (1, 2)]
     return (0.6 * (grey[0] * tints[0] + grey[1] * tints[1])).clamp(0, 1)
+
+
+def fit(case: dict, held_back: list, epochs: int) -> dict[str, list[float]]:
+    """Train a case for some epochs and return the mean losses of each epoch."""
+    history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
+    model, loss = case["model"], case.get("loss", F.mse_loss)
+    for _ in range(epochs):
+        losses = measures.train(case, len(case["batches"]))
+        history["train_loss"].append(sum(losses) / len(losses))
+        model.eval()
+        with torch.no_grad():
+            pairs = [measures.pair(case, batch) for batch in held_back]
+            found = [float(loss(model(x), target)) for x, target in pairs]
+        history["val_loss"].append(sum(found) / len(found))
+        model.train()
+    return history
