@@ -207,3 +207,19 @@ def fit(case: dict, held_back: list, epochs: int) -> dict[str, list[float]]:
         history["val_loss"].append(sum(found) / len(found))
         model.train()
     return history
+
+
+def galaxies(n: int = 768, seed: int = 0, size: int = 16) -> Tensor:
+    """Return grey images (n, 1, size, size) of one tilted soft disc each on black."""
+    rng = made(seed)
+    y, x = _grid(size, size)
+
+    def draw(low, high):
+        return _uniform(rng, n, 1, 1, low=low, high=high)
+
+    tilt, dy, dx = draw(0, 3.14), draw(-0.3, 0.3), draw(-0.3, 0.3)
+    along = (y - dy) * tilt.cos() + (x - dx) * tilt.sin()
+    across = (x - dx) * tilt.cos() - (y - dy) * tilt.sin()
+    far = (along / draw(0.3, 0.45)).square() + (across / draw(0.15, 0.25)).square()
+    noise = 0.01 * torch.randn(n, size, size, generator=rng)
+    return (draw(0.5, 1.0) * torch.exp(-far / 2) + noise).clamp(0, 1)[:, None]

@@ -26,9 +26,7 @@ def rectified_layers_for_digit_vectors(seed):
     x, y = digits(1280, seed, size=16)
     model = AE(
         nn.Sequential(nn.Linear(256, 128), nn.ReLU(), nn.Linear(128, 24)),
-        nn.Sequential(
-            nn.Linear(24, 128), nn.ReLU(), nn.Linear(128, 256), nn.Sigmoid()
-        ),
+        nn.Sequential(nn.Linear(24, 128), nn.ReLU(), nn.Linear(128, 256), nn.Sigmoid()),
     )
     return {
         "model": model,
