@@ -18,20 +18,18 @@ from ae_lib.doctor.clinic.parts import AE, adam, dense, stack
 from ae_lib.doctor.clinic.program import faulty
 
 
-@faulty("noise.too-strong", steps=300, bar=0.4)
+@faulty("noise.too-strong", steps=180, bar=0.4)
 def noise_of_25_meant_for_bytes(seed, fixed):
     """Add noise of deviation 25, meant for 255 levels, to pictures in [0, 1]."""
     x = landscapes(512, seed)
     drawn = made(seed + 1)
     sigma = 25 / 255 if fixed else 25.0
     model = nn.Sequential(
-        nn.Conv2d(3, 24, 3, padding=1),
+        nn.Conv2d(3, 20, 3, padding=1),
         nn.ReLU(),
-        nn.Conv2d(24, 24, 3, padding=2, dilation=2),
+        nn.Conv2d(20, 20, 3, padding=2, dilation=2),
         nn.ReLU(),
-        nn.Conv2d(24, 24, 3, padding=1),
-        nn.ReLU(),
-        nn.Conv2d(24, 3, 3, padding=1),
+        nn.Conv2d(20, 3, 3, padding=1),
     )
 
     def pair(batch):
@@ -41,7 +39,7 @@ def noise_of_25_meant_for_bytes(seed, fixed):
         "model": model,
         "batches": loader(x, batch_size=32, seed=seed),
         "loss": nn.MSELoss(),
-        "optimizer": adam(model),
+        "optimizer": adam(model, 3e-3),
         "pair": pair,
         "judge": [pair(landscapes(128, seed + 100))],
     }
@@ -67,7 +65,7 @@ class Tokens(nn.Module):
         return F.fold(self.head(z).transpose(1, 2), (16, 16), 4, stride=4)
 
 
-@faulty("noise.too-strong", steps=250, bar=0.4)
+@faulty("noise.too-strong", steps=220, bar=0.4)
 def nearly_all_patches_hidden(seed, fixed):
     """Hide each patch of a picture with a chance of 0.97 in a masked autoencoder."""
     x, y = digits(1024, seed, size=16)
