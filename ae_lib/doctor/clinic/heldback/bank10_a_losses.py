@@ -47,7 +47,7 @@ def rectified_end_of_a_standardised_window(seed, fixed):
     }
 
 
-@faulty("output.range", steps=400, bar=0.3)
+@faulty("output.range", steps=400, bar=0.5)
 def sigmoid_above_logarithms_of_counts(seed, fixed):
     """End a network for log counts, which go up to four, in a copied sigmoid."""
     x, topic = counts(1024, seed)
