@@ -200,9 +200,9 @@ def decoder_learned_for_fixed_components(seed):
 
 
 class Few(nn.Module):
-    """Keep the ten largest of many features."""
+    """Keep the sixteen largest of many features."""
 
-    def __init__(self, d: int = 256, words: int = 320, kept: int = 10):
+    def __init__(self, d: int = 256, words: int = 96, kept: int = 16):
         super().__init__()
         self.kept = kept
         self.encoder = nn.Linear(d, words)
@@ -219,8 +219,8 @@ class Few(nn.Module):
 
 
 @healthy(steps=400, bar=0.5)
-def ten_of_many_features_at_a_time(seed):
-    """Train a dictionary wider than the image, of which ten words may speak."""
+def sixteen_features_at_a_time(seed):
+    """Train a dictionary of 96 features, of which the sixteen largest may speak."""
     x = spots(1024, seed, number=3)
     model = Few()
     with torch.no_grad():
@@ -235,7 +235,7 @@ def ten_of_many_features_at_a_time(seed):
         "model": model,
         "batches": loader(x, batch_size=64, seed=seed),
         "loss": loss,
-        "optimizer": adam(model),
+        "optimizer": adam(model, 1e-3),
     }
 
 
