@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ae_lib.doctor.clinic.heldback.bank10_c_material import cloth, outlines, plant
-from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.material import loader
 from ae_lib.doctor.clinic.measures import detail, refuses_noise, train
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
 from ae_lib.doctor.clinic.program import faulty
@@ -157,18 +157,43 @@ def last_step_up_by_interpolation(seed, fixed):
     return case
 
 
-@faulty("fit.blurry", steps=0, measure=detail, bar=0.4)
-def decay_that_wipes_out_thin_strokes(seed, fixed):
-    """Set a weight decay of 1e-2 in Adam against overfitting, and lose thin strokes."""
-    x, y = digits(1536, seed, size=16)
-    model = dense((1, 16, 16), (160,), 24, last=None)
-    decay = 0.0 if fixed else 1e-2
+class Painter(nn.Module):
+    """Paint the colour of each place by a net that is told the place and the code."""
+
+    def __init__(self, octaves: int, size: int = 12, k: int = 16, width: int = 64):
+        super().__init__()
+        axis = torch.linspace(-1, 1, size)
+        y, x = torch.meshgrid(axis, axis, indexing="ij")
+        place = torch.stack((x, y), -1).flatten(0, 1)  # (size * size, 2)
+        waves = [place]
+        for i in range(1, octaves + 1):
+            waves += [(1.5 * i * place).sin(), (1.5 * i * place).cos()]
+        self.register_buffer("place", torch.cat(waves, 1))
+        d = size * size
+        self.encoder = nn.Sequential(nn.Flatten(), *stack((d, 96)), nn.Linear(96, k))
+        self.of_place = nn.Linear(2 + 4 * octaves, width)
+        self.of_code = nn.Linear(k, width)
+        self.paint = nn.Sequential(
+            nn.ReLU(), *stack((width, width)), nn.Linear(width, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.of_place(self.place) + self.of_code(self.encoder(x))[:, None]
+        return self.paint(h).view_as(x)
+
+
+@faulty("fit.blurry", steps=0, measure=detail, bar=0.35)
+def painter_told_bare_coordinates(seed, fixed):
+    """Paint pixels from bare coordinates, which a plain net can only turn to shades."""
+    x = cloth(640, seed + 7, 12)
+    x = (x - 0.5) / 0.25
+    model = Painter(8 if fixed else 0)
     case = {
         "model": model,
-        "batches": loader(x[:1280], y[:1280], batch_size=64, seed=seed),
-        "eval_batches": [x[1280:]],
+        "batches": loader(x[:512], batch_size=32, seed=seed),
+        "eval_batches": [x[512:]],
         "loss": nn.MSELoss(),
-        "optimizer": torch.optim.Adam(model.parameters(), 2e-3, weight_decay=decay),
+        "optimizer": adam(model, 5e-3),
     }
-    train(case, 600)
+    train(case, 350)
     return case

@@ -142,4 +142,4 @@ def cloth(n: int = 640, seed: int = 0, size: int = 16) -> Tensor:
             fine += (
                 wave[:, 0] * (step * along).sin() + wave[:, 1] * (step * along).cos()
             )
-    return (0.5 + 0.16 * shade + 0.05 * fine).clamp(0, 1)[:, None]
+    return (0.5 + 0.22 * shade + 0.05 * fine).clamp(0, 1)[:, None]

@@ -70,9 +70,8 @@ def weight_of_three_beside_a_mean_of_squares(seed, fixed):
 
     def loss(output, target):
         recon, z = output
-        error = (recon - target).square()
-        error = error.sum(1).mean() / 2 if fixed else error.mean() / 2
-        return error + (0.05 if fixed else 3.0) * _divergence(z.mean(0), 0.01).sum()
+        off = _divergence(z.mean(0), 0.01).sum()
+        return F.mse_loss(recon, target) / 2 + (5e-5 if fixed else 3.0) * off
 
     return {
         "model": model,
