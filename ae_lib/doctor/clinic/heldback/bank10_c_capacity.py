@@ -4,7 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_c_material import cloth, outlines, plant
+from ae_lib.doctor.clinic.heldback.bank10_c_material import (
+    cloth,
+    epochs,
+    outlines,
+    plant,
+)
 from ae_lib.doctor.clinic.material import loader
 from ae_lib.doctor.clinic.measures import detail, refuses_noise, train
 from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
@@ -57,20 +62,6 @@ def outlines_kept_in_two_numbers_for_a_plot(seed, fixed):
     }
 
 
-def _history(case: dict, held: Tensor, epochs: int) -> dict:
-    """Train for some epochs; return the case with its losses of each epoch."""
-    history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
-    model = case["model"]
-    for _ in range(epochs):
-        losses = train(case, len(case["batches"]))
-        model.eval()
-        with torch.no_grad():
-            history["val_loss"].append(F.mse_loss(model(held), held).item())
-        history["train_loss"].append(sum(losses) / len(losses))
-        model.train()
-    return {**case, "history": history}
-
-
 class Stepwise(nn.Module):
     """Hand each state of a GRU on to a second one, or the code of the last only."""
 
@@ -106,7 +97,7 @@ def all_states_returned_to_the_decoder(seed, fixed):
         "loss": nn.MSELoss(),
         "optimizer": adam(model, 5e-3),
     }
-    return _history(case, held, 30)
+    return epochs(case, held, 30)
 
 
 @faulty("code.identity", steps=0, measure=refuses_noise, bar=0.65)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ae_lib.doctor.clinic.measures import train, x_hat
+
 
 def made(seed: int) -> torch.Generator:
     """Return a generator of its own for a seed."""
@@ -143,3 +145,24 @@ def cloth(n: int = 640, seed: int = 0, size: int = 16) -> Tensor:
                 wave[:, 0] * (step * along).sin() + wave[:, 1] * (step * along).cos()
             )
     return (0.5 + 0.22 * shade + 0.05 * fine).clamp(0, 1)[:, None]
+
+
+def epochs(case: dict, held: Tensor, n: int, each=None) -> dict:
+    """Train for n epochs, and note the mean losses of each; `each` runs after one.
+
+    The losses are those of the program where it has a loss of its own.
+    """
+    model, kept = case["model"], case.get("loss")
+    history: dict[str, list[float]] = {"train_loss": [], "val_loss": []}
+    for _ in range(n):
+        losses = train(case, len(case["batches"]))
+        model.eval()
+        with torch.no_grad():
+            out = model(held)
+            error = kept(out, held) if kept else F.mse_loss(x_hat(out), held)
+        history["val_loss"].append(float(error))
+        history["train_loss"].append(sum(losses) / len(losses))
+        model.train()
+        if each:
+            each(history)
+    return {**case, "history": history}
