@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import jacrev, vmap
 
 from ae_lib.doctor.clinic.heldback.bank10_c_material import (
     beats,
@@ -179,42 +180,36 @@ def slope_of_a_sigmoid_for_relu_units(seed, fixed):
 
 
 class Deep(nn.Module):
-    """Code an outline with two smooth layers."""
+    """Code an outline with two smooth layers, and draw it with two more."""
 
-    def __init__(self, d: int = 64, hidden: int = 48, k: int = 14):
+    def __init__(self, d: int = 64, hidden: int = 48, k: int = 12):
         super().__init__()
-        self.encoder = nn.Sequential(nn.Linear(d, hidden), nn.Tanh())
-        self.top = nn.Linear(hidden, k)
-        self.decoder = nn.Sequential(*stack((k, hidden), nn.Tanh), nn.Linear(hidden, d))
+        self.down = nn.Sequential(*stack((d, hidden), nn.Tanh), nn.Linear(hidden, k))
+        self.up = nn.Sequential(*stack((k, hidden), nn.Tanh), nn.Linear(hidden, d))
 
     def encode(self, x: Tensor) -> Tensor:
-        return self.top(self.encoder(x.flatten(1)))
+        return self.down(x.flatten(1))
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.decoder(self.encode(x)).view_as(x), x
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        z = self.encode(x)
+        return self.up(z).view_as(x), z, x.flatten(1)
 
 
 @faulty("contractive.wrong", steps=150, measure=true_penalty, bar=0.97)
-def gradient_of_the_summed_code(seed, fixed):
-    """Take the gradient of the sum of the code for its Jacobian."""
+def slope_of_the_drawing_half_of_an_outline_net(seed, fixed):
+    """Take the Jacobian of the decoder at the code, where the encoder's was meant."""
     x = outlines(768, seed)
     model = Deep()
 
     def loss(output, target):
-        recon, x = output
-        with torch.enable_grad():
-            x = x.detach().requires_grad_(True)
-            z = model.encode(x)
-            parts = z.T if fixed else [z.sum(1)]
-            rows = [
-                torch.autograd.grad(p.sum(), x, create_graph=True)[0] for p in parts
-            ]
-        size = sum(row.square().flatten(1).sum(1) for row in rows)
+        recon, z, rows = output
+        half, at = (model.down, rows) if fixed else (model.up, z)
+        size = vmap(jacrev(half))(at).square().sum((1, 2))
         return F.mse_loss(recon, target) + 1e-3 * size.mean()
 
     return {
         "model": model,
-        "batches": loader(x, seed=seed),
+        "batches": loader(x, batch_size=32, seed=seed),
         "loss": loss,
         "optimizer": adam(model, 3e-3),
     }

@@ -13,10 +13,9 @@ from ae_lib.doctor.clinic.heldback.bank10_c_material import (
     epochs,
     features,
     made,
-    plant,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.material import digits, loader, waves
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, kl, stack
 from ae_lib.doctor.clinic.program import healthy
@@ -46,7 +45,7 @@ def heartbeats_trained_until_the_loss_is_flat(seed):
     x = beats(2048, seed)
     x = (x - x.mean(0)) / 0.11
     x, held = x[:1664], x[1664:]
-    model = dense((96,), (128, 64), 7, act=nn.SiLU, last=None)
+    model = dense((96,), (128, 64), 4, act=nn.SiLU, last=None)
     optimizer = adam(model, 3e-3)
     case = {
         "model": model,
@@ -55,7 +54,7 @@ def heartbeats_trained_until_the_loss_is_flat(seed):
         "optimizer": optimizer,
     }
     slower = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.87)
-    return epochs(case, held, 45, lambda history: slower.step())
+    return epochs(case, held, 36, lambda history: slower.step())
 
 
 @healthy(steps=0, bar=0.65)
@@ -160,25 +159,26 @@ def few_words_for_a_vector_by_an_absolute_penalty(seed):
 
 
 @healthy(steps=0, bar=0.6)
-def windows_of_sensors_by_convolution_over_time(seed):
-    """Train convolutions over time with a dense code on windows of sensors."""
-    x = plant(1792, seed).mT.contiguous()
+def tones_by_convolution_over_time(seed):
+    """Train convolutions over time with a dense code on tones and a little noise."""
+    x = waves(1792, seed, 48)[:, None]
+    x = x + 0.05 * torch.randn(x.shape, generator=made(seed))
     x, held = x[:1536], x[1536:]
     encoder = nn.Sequential(
-        nn.Conv1d(6, 32, 3, padding=1),
+        nn.Conv1d(1, 16, 4, stride=2, padding=1),
         nn.GELU(),
-        nn.Conv1d(32, 32, 4, stride=2, padding=1),
+        nn.Conv1d(16, 32, 4, stride=2, padding=1),
         nn.GELU(),
         nn.Flatten(),
-        nn.Linear(192, 10),
+        nn.Linear(384, 4),
     )
     decoder = nn.Sequential(
-        nn.Linear(10, 192),
+        nn.Linear(4, 384),
         nn.GELU(),
-        nn.Unflatten(1, (32, 6)),
-        nn.ConvTranspose1d(32, 32, 4, stride=2, padding=1),
+        nn.Unflatten(1, (32, 12)),
+        nn.ConvTranspose1d(32, 16, 4, stride=2, padding=1),
         nn.GELU(),
-        nn.Conv1d(32, 6, 3, padding=1),
+        nn.ConvTranspose1d(16, 1, 4, stride=2, padding=1),
     )
     model = AE(encoder, decoder)
     optimizer = adam(model, 5e-3)
@@ -188,8 +188,8 @@ def windows_of_sensors_by_convolution_over_time(seed):
         "eval_batches": [held],
         "optimizer": optimizer,
     }
-    slower = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.92)
-    return epochs(case, held, 30, lambda history: slower.step())
+    slower = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    return epochs(case, held, 22, lambda history: slower.step())
 
 
 @healthy(steps=0, bar=0.8)
