@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ae_lib.doctor.clinic.heldback.bank10_c_material import (
     cloth,
     epochs,
+    made,
     outlines,
     plant,
 )
@@ -104,6 +105,8 @@ def all_states_returned_to_the_decoder(seed, fixed):
 def maps_as_large_as_the_picture(seed, fixed):
     """Keep the size of the picture and widen its channels, to find flaws in cloth."""
     x = cloth(640, seed)
+    grain = torch.randn(x.shape, generator=made(seed))
+    x = (x + 0.06 * grain).clamp(0, 1)
     if fixed:
         model = conv((1, 16, 16), 12, 12)
     else:
@@ -120,7 +123,7 @@ def maps_as_large_as_the_picture(seed, fixed):
         "eval_batches": [x[512:]],
         "optimizer": adam(model, 3e-3),
     }
-    train(case, 300)
+    train(case, 250)
     return case
 
 

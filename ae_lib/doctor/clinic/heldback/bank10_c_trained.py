@@ -146,7 +146,7 @@ def few_words_for_a_vector_by_an_absolute_penalty(seed):
     def loss(output, target):
         recon, z = output
         error = (recon - target).square().sum(1).mean()
-        return error + 0.3 * z.abs().sum(1).mean()
+        return error + 0.7 * z.abs().sum(1).mean()
 
     case = {
         "model": model,
