@@ -11,7 +11,7 @@ from ae_lib.doctor.clinic.parts import adam, conv_vae, kl, stack
 from ae_lib.doctor.clinic.program import faulty
 
 
-@faulty("vae.collapse", accepts=("loss.scale",), steps=300, bar=0.4)
+@faulty("vae.collapse", accepts=("loss.scale",), steps=250, bar=0.4)
 def weight_of_the_divergence_from_a_paper_on_faces(seed, fixed):
     """Take the weight 250 of a paper with large images for cut-outs of 16 by 16."""
     x = patches(768, seed, size=16)
@@ -56,16 +56,16 @@ class RhythmVAE(nn.Module):
         return {"recon": self.writer(z), "mu": mu, "logvar": logvar}
 
 
-@faulty("vae.collapse", accepts=("loss.scale",), steps=150, bar=0.4)
+@faulty("vae.collapse", accepts=("loss.scale",), steps=100, bar=0.4)
 def warm_up_of_the_divergence_without_an_end(seed, fixed):
-    """Raise the weight of the divergence by 0.25 a batch and never stop at one."""
-    x = beats(896, seed)
-    model = RhythmVAE()
+    """Raise the weight of the divergence by a half each batch and never stop at one."""
+    x = beats(896, seed, t=24)
+    model = RhythmVAE(t=24)
     optimizer = adam(model, 4e-3)
     done = 0
 
     def loss(output, target):
-        weight = 0.25 * done
+        weight = 0.5 * done
         weight = min(weight / 20, 1.0) if fixed else weight
         error = (output["recon"] - target).square().sum((1, 2)).mean()
         spread = kl(output["mu"], output["logvar"]).sum(1).mean()
@@ -83,17 +83,19 @@ def warm_up_of_the_divergence_without_an_end(seed, fixed):
 
     case = {"model": model, "batches": loader(x, seed=seed), "loss": loss}
     case |= {"optimizer": optimizer, "step": step}
-    train(case, 300)
+    train(case, 150)
     return case
 
 
 class Outline(nn.Module):
-    """Add up the features of the points of an outline and code it as a Gaussian."""
+    """Pool the features of the points of an outline and code it as a Gaussian."""
 
-    def __init__(self, points=96, k=6, bound=None):
+    def __init__(self, pool, points=96, k=6):
         super().__init__()
-        self.bound = bound
+        self.pool = pool
         self.each = nn.Sequential(*stack((2, 64, 128)))
+        for layer in self.each[::2]:
+            nn.init.kaiming_normal_(layer.weight)
         self.mu, self.log_var = nn.Linear(128, k), nn.Linear(128, k)
         self.decoder = nn.Sequential(
             *stack((k, 128, 128)),
@@ -102,19 +104,22 @@ class Outline(nn.Module):
         )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        h = self.each(x).sum(1)  # (B, 128), over the points
+        h = self.pool(self.each(x), 1)  # (B, 128), over the points
         mu, log_var = self.mu(h), self.log_var(h)
-        if self.bound:
-            log_var = log_var.clamp(-self.bound, self.bound)
         z = mu + (0.5 * log_var).exp() * torch.randn_like(mu)
         return self.decoder(z), mu, log_var
 
 
-@faulty("vae.logvar", accepts=("step.nonfinite",), steps=400, bar=0.4)
-def unbounded_spread_over_a_sum_of_points(seed, fixed):
-    """Read the log-variance off a sum over all points and leave it without bounds."""
+@faulty(
+    "vae.logvar",
+    accepts=("step.nonfinite", "signal.init-scale"),
+    steps=300,
+    bar=0.4,
+)
+def spread_read_off_a_sum_over_all_points(seed, fixed):
+    """Read the log-variance off a sum over all points, where exp overflows."""
     x = rings(1024, seed)
-    model = Outline(bound=4.0 if fixed else None)
+    model = Outline(torch.mean if fixed else torch.sum)
 
     def loss(output, target):
         recon, mu, log_var = output
@@ -129,14 +134,15 @@ def unbounded_spread_over_a_sum_of_points(seed, fixed):
     }
 
 
-class Deviation(nn.Module):
-    """Read the standard deviation of a code off a layer that cannot be negative."""
+class Variance(nn.Module):
+    """Read the variance of a code off a layer that starts near one."""
 
-    def __init__(self, d=24, k=4, hidden=96, floor=0.0, act=F.relu):
+    def __init__(self, d=24, k=4, hidden=96, positive=False):
         super().__init__()
-        self.floor, self.act = floor, act
+        self.positive = positive
         self.body = nn.Sequential(*stack((d, hidden, hidden), nn.Tanh))
-        self.centre, self.deviation = nn.Linear(hidden, k), nn.Linear(hidden, k)
+        self.centre, self.variance = nn.Linear(hidden, k), nn.Linear(hidden, k)
+        nn.init.ones_(self.variance.bias)
         self.decoder = nn.Sequential(*stack((k, hidden), nn.Tanh), nn.Linear(hidden, d))
 
     def encode(self, x: Tensor) -> Tensor:
@@ -144,20 +150,23 @@ class Deviation(nn.Module):
 
     def forward(self, x: Tensor) -> dict[str, Tensor]:
         h = self.body(x)
-        mu, sigma = self.centre(h), self.act(self.deviation(h)) + self.floor
-        z = mu + sigma * torch.randn_like(mu)
-        return {"x_hat": self.decoder(z), "mu": mu, "logvar": 2 * sigma.log()}
+        mu, variance = self.centre(h), self.variance(h)
+        if self.positive:
+            variance = F.softplus(variance) + 1e-4
+        log_var = variance.log()
+        z = mu + (0.5 * log_var).exp() * torch.randn_like(mu)
+        return {"x_hat": self.decoder(z), "mu": mu, "log_var": log_var}
 
 
 @faulty("vae.logvar", accepts=("step.nonfinite", "loss.domain"), steps=400, bar=0.5)
-def logarithm_of_a_deviation_that_can_be_zero(seed, fixed):
-    """Take the logarithm of a deviation that comes out of a ReLU and is often zero."""
+def logarithm_of_a_variance_that_may_turn_negative(seed, fixed):
+    """Take the logarithm of a variance that a linear layer gives, down to below zero."""
     x, _ = sensors(1152, seed)
-    model = Deviation(floor=1e-4, act=F.softplus) if fixed else Deviation()
+    model = Variance(positive=fixed)
 
     def loss(output, target):
         error = (output["x_hat"] - target).square().sum(1).mean()
-        return error / 0.3 + kl(output["mu"], output["logvar"]).sum(1).mean()
+        return error / 0.3 + kl(output["mu"], output["log_var"]).sum(1).mean()
 
     return {
         "model": model,
@@ -165,5 +174,3 @@ def logarithm_of_a_deviation_that_can_be_zero(seed, fixed):
         "loss": loss,
         "optimizer": adam(model, 3e-3),
     }
-
-
