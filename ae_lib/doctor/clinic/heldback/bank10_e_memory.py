@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_e_material import blobs, sensors
+from ae_lib.doctor.clinic.heldback.bank10_e_material import blobs, made, sensors
 from ae_lib.doctor.clinic.material import loader
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import AE, adam, stack
@@ -45,7 +45,9 @@ def fit(case: dict, x: Tensor, held: Tensor, epochs: int, best: bool) -> dict:
 @faulty("fit.overfit", steps=0, bar=0.45)
 def hundreds_of_passes_over_a_small_table(seed, fixed):
     """Train a deep net on 60 rows of a plant's normal state for hundreds of epochs."""
-    x, state = sensors(660, seed, noise=0.7)
+    x, state = sensors(3000, noise=0.6)
+    some = torch.randperm(3000, generator=made(seed))[:660]
+    x, state = x[some], state[some]
     seen, held = x[:60], x[60:]
     model = AE(
         nn.Sequential(*stack((24, 256, 128)), nn.Linear(128, 6)),
@@ -62,7 +64,7 @@ def hundreds_of_passes_over_a_small_table(seed, fixed):
 @faulty("fit.overfit", steps=0, bar=0.75)
 def the_subset_of_the_first_trial_left_in(seed, fixed):
     """Leave in the slice of 40 masks with which the loop had been tried out."""
-    x = blobs(1100, seed)
+    x = blobs(1600, seed)
     held = x[:100]
     seen = x[100:] if fixed else x[100:140]
     model = AE(
@@ -85,6 +87,6 @@ def the_subset_of_the_first_trial_left_in(seed, fixed):
     size = 50 if fixed else 20
     case = {"model": model, "batches": loader(seen, batch_size=size, seed=seed)}
     case |= {"optimizer": adam(model, 2e-3), "loss": nn.BCEWithLogitsLoss()}
-    case["history"] = fit(case, seen, held, 24 if fixed else 240, best=False)
+    case["history"] = fit(case, seen, held, 14 if fixed else 240, best=False)
     case |= {"eval_batches": [held], "view": torch.sigmoid}
     return case
