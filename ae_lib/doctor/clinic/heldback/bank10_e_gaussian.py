@@ -160,7 +160,7 @@ class Variance(nn.Module):
 
 @faulty("vae.logvar", accepts=("step.nonfinite", "loss.domain"), steps=400, bar=0.5)
 def logarithm_of_a_variance_that_may_turn_negative(seed, fixed):
-    """Take the logarithm of a variance that a linear layer gives, down to below zero."""
+    """Take the logarithm of a variance that a linear layer lets fall below zero."""
     x, _ = sensors(1152, seed)
     model = Variance(positive=fixed)
 

@@ -50,11 +50,12 @@ def tracks(n: int = 1024, seed: int = 0, t: int = 24) -> tuple[Tensor, Tensor]:
 
 
 def rings(n: int = 768, seed: int = 0, points: int = 96) -> Tensor:
-    """Return outlines (n, points, 2): ellipses of any place, axes and tilt."""
+    """Return outlines (n, points, 2): ellipses of varied place, axes and tilt."""
     g = made(seed)
     angle = 2 * torch.pi * torch.arange(points) / points
-    axes = 0.4 + 0.8 * torch.rand(n, 1, 2, generator=g)
-    tilt = torch.pi * torch.rand(n, 1, generator=g)
+    axes = 0.3 + 0.4 * torch.rand(n, 1, 2, generator=g)
+    axes = axes + torch.tensor([0.5, 0.0])  # the first is the longer one
+    tilt = 0.5 * torch.pi * torch.rand(n, 1, generator=g)
     place = 0.7 * torch.randn(n, 1, 2, generator=g)
     u = axes[..., 0] * angle.cos()
     v = axes[..., 1] * angle.sin()
@@ -78,7 +79,7 @@ def blobs(n: int = 768, seed: int = 0, size: int = 16) -> Tensor:
 
 
 def counts(n: int = 1024, seed: int = 0, words: int = 60) -> tuple[Tensor, Tensor]:
-    """Return word counts (n, words) of texts on a few of six topics, and main topics."""
+    """Return word counts (n, words) of texts on some of six topics, and the main one."""
     g = made(seed)
     topic = torch.rand(6, words, generator=g).pow(6) + 1e-3
     topic = topic / topic.sum(1, keepdim=True)
