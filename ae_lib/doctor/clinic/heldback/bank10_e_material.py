@@ -79,7 +79,7 @@ def blobs(n: int = 768, seed: int = 0, size: int = 16) -> Tensor:
 
 
 def counts(n: int = 1024, seed: int = 0, words: int = 60) -> tuple[Tensor, Tensor]:
-    """Return word counts (n, words) of texts on some of six topics, and the main one."""
+    """Return word counts (n, words) of texts on six topics, and their main topics."""
     g = made(seed)
     topic = torch.rand(6, words, generator=g).pow(6) + 1e-3
     topic = topic / topic.sum(1, keepdim=True)
