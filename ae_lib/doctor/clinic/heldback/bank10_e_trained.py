@@ -91,7 +91,7 @@ def masks_with_a_rate_annealed_to_a_hundredth(seed):
     )
     case = {"model": model, "batches": loader(seen, batch_size=50, seed=seed)}
     case |= {"loss": nn.BCELoss(), "optimizer": adam(model, 4e-3)}
-    follow(case, seen, held, 24, top=4e-3)
+    follow(case, seen, held, 18, top=4e-3)
     case["eval_batches"] = [held]
     return case
 
