@@ -10,7 +10,7 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
       rows, series
     ranges, losses, scores, prices   what output and loss can reach
     wiring, unoptimised, loop,       gradients, parameters and the user's own step
-      watching
+      watching, shown
     signals, scales, units, affine   the first forward pass
     arms, steps, nonfinite           short fits that differ in one factor
     vae, logvars, penalties,         the further terms of the loss

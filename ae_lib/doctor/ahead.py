@@ -122,6 +122,31 @@ def best_rate(case, candidates):
     return *candidates[at], values[at] if values else float("nan")
 
 
+def best_start(case, starts):
+    """Return of a list of (remedy, context) the remedy that trains best from the start.
+
+    `context(model)` is a context manager inside which the model is the mended one; it
+    has 150 steps on the own batches. The first one counts where no other is better by
+    0.05 of R², or time is short.
+    """
+    program, values = case.program, []
+    for remedy, context in starts:
+        if remedy not in case.kept:
+            if program.clock.left < 4:
+                break
+            try:
+                with program.trial(True), context(program.model):
+                    for _ in steps(case, 150, 1.2):
+                        pass
+                    case.kept[remedy] = _r2(case, Ahead())
+            except Exception:  # it will not be offered
+                case.kept[remedy] = float("-inf")
+        values.append(case.kept[remedy])
+    top = max(values, default=0.0)
+    good = [at for at, value in enumerate(values) if value >= top - 0.05]
+    return starts[good[0] if good else 0][0]
+
+
 def _trained_at(case, name, lr):
     program, found = case.program, Ahead()
     step = None

@@ -25,6 +25,7 @@ class Arm:
     finite: bool = True
     trouble: str = ""
     steps: int = 0
+    rates: tuple = ()  # the learning rates that were the largest: before, and at last
 
     @property
     def drop(self):
@@ -117,20 +118,20 @@ def run(
     """
     key = (name, factor, adam, recon, fresh, without, times)
     if (key, instead) not in case.kept:
-        with _relus(case.program.model, instead):
+        with swapped(case.program.model, instead):
             case.kept[key, instead] = _run(case, *key)
     return case.kept[key, instead]
 
 
 @contextmanager
-def _relus(model, paths):
-    """Let nn.ReLU stand in for some modules, and put them back."""
+def swapped(model, paths, make=nn.ReLU):
+    """Let new modules, nn.ReLU by default, stand in for some, and put them back."""
     parents = {path: model.get_submodule(path.rpartition(".")[0]) for path in paths}
     names = {path: path.rpartition(".")[2] for path in paths}
     kept = {path: model.get_submodule(path) for path in paths}
     try:
         for path in paths:
-            setattr(parents[path], names[path], nn.ReLU())
+            setattr(parents[path], names[path], make())
         yield
     finally:
         for path in paths:
@@ -160,6 +161,8 @@ def _run(case, name, factor, adam, recon, fresh, without, times):
         heavy = [p for p in program.model.parameters() if p.ndim >= 2]
         heavy = [p for p in heavy if p.requires_grad]
         ratios, least = [], []
+        groups = [g for o in program.optimizers for g in o.param_groups]
+        first = max((float(g["lr"]) for g in groups), default=0.0)
         try:
             step = program.run_step
             if adam:
@@ -190,6 +193,7 @@ def _run(case, name, factor, adam, recon, fresh, without, times):
             arm.r2 = _r2(case, batch)
         except Exception as problem:
             arm.trouble, arm.finite = f"{type(problem).__name__}: {problem}", False
+        arm.rates = (first, max((float(g["lr"]) for g in groups), default=0.0))
         ratios = sorted(r for r in ratios if math.isfinite(r))
         arm.update = ratios[len(ratios) // 2] if ratios else float("nan")
         arm.least = sorted(least)[len(least) // 2] if least else float("nan")

@@ -2,10 +2,7 @@
 
 import math
 
-import torch
-
-from . import modes
-from . import sample as samples
+from . import modes, shown
 from .watching import watch
 
 
@@ -35,7 +32,7 @@ def check(case):
     if calls >= 1:  # gradients may be collected over several steps
         case.accumulates = min(8, round(len(seen.losses) / calls))
     modes.in_steps(case, seen)
-    _seen_input(case, seen)
+    shown.check(case, seen)
 
 
 def _raised(case):
@@ -169,7 +166,8 @@ def _zero_grad(case, seen):
             },
             "Not gradient accumulation: gradients that were applied stay, and are "
             "applied again; those of other parameters are cleared.",
-            f"model.zero_grad()  # all of it, {part} too, before loss.backward()",
+            f"call model.zero_grad(), which clears the {part} too, before "
+            "loss.backward()",
             "The gradient used equals the gradient of the current loss.",
         )
         return
@@ -218,56 +216,3 @@ def _never_applied(case, seen):
         "call its .step() after loss.backward()",
         "Each parameter differs from its old value after one step.",
     )
-
-
-def _seen_input(case, seen):
-    """Compare what the model saw in the step with what the pair says it should."""
-    if not seen.inputs:
-        return
-    parts = [t.to(seen.inputs[0]) for t in samples.tensors_in(seen.raw)
-             if t.is_floating_point()]  # fmt: skip
-    given = seen.inputs[0]
-    quiet = _draws_nothing(case)
-    same = [torch.equal(given, p) for p in parts if p.shape == given.shape]
-    with case.program.trial():
-        source, goal = case.program.pair(seen.raw)
-    source, goal = samples.main_tensor(source), samples.main_tensor(goal)
-    intended = source.shape == goal.shape and not torch.equal(source, goal)
-    clean = goal.shape == given.shape and torch.equal(goal.to(given), given)
-    inner = {tuple(op.out.shape[1:]) for op in case.ops} - {tuple(given.shape[1:])}
-    given_too = any(  # the model met something else as well, as the noise itself
-        x.shape == given.shape and not any(torch.equal(x, p) for p in parts
-                                           if p.shape == x.shape)
-        for x in seen.inputs[: seen.first]
-    )  # fmt: skip
-    drawn = bool(seen.drawn - inner) and quiet and any(same) and not intended
-    drawn = drawn and not given_too
-    if not ((intended and clean) or drawn):
-        return
-    case.find(
-        "data.target",
-        "error",
-        {
-            "statistic": "difference between the model's input and the clean image",
-            "value": 0.0,
-            "threshold": "above 0",
-            "where": "model(...) inside step",
-        },
-        "Not a plain autoencoder: a corruption is made, but the model is given the "
-        "clean "
-        "image.",
-        "x_hat = model(noisy)  # not model(x)",
-        "The input differs from the target, and the denoising error falls.",
-    )
-
-
-def _draws_nothing(case):
-    """Tell whether a forward pass and the loss leave the random numbers alone."""
-    with case.program.trial(True), torch.no_grad():
-        state = torch.get_rng_state()
-        try:
-            out = case.program.forward(case.source)
-            case.program.loss_of(out.raw, case.pair[1])
-        except Exception:
-            return False
-        return torch.equal(state, torch.get_rng_state())

@@ -53,6 +53,71 @@ def smallest(case):
     )
 
 
+def each(case):
+    """Report a batch that gives NaN or infinity while the weights are as they came.
+
+    A few samples, all zero or all alike, can do that where a model divides by what it
+    measures in each of them.
+    """
+    program, bad, tried = case.program, [], 0
+    if case.has("step.nonfinite") or case.loss_trouble is not None:
+        return
+    stop = program.clock.spent + 0.1 * program.clock.left
+    for batch in case.sample.raw:
+        with program.trial(True):
+            try:
+                source, goal = program.pair(batch)
+                out = program.forward(source)
+                loss = program.loss_of(out.raw, goal)
+                if loss.requires_grad:
+                    loss.backward()
+            except Exception:
+                return  # what raises is told elsewhere
+            heavy = program.model.parameters()
+            finite = math.isfinite(float(loss)) and all(
+                torch.isfinite(p.grad).all() for p in heavy if p.grad is not None
+            )
+        tried += 1
+        if not finite:
+            bad.append(batch)
+        if program.clock.spent > stop:
+            break
+    if not bad or len(bad) == tried:
+        return
+    case.find(
+        "step.nonfinite",
+        "error",
+        {
+            "statistic": "batches with a loss or gradients that are not finite",
+            "value": f"{len(bad)} of {tried}",
+            "threshold": 0,
+            **_where(case, bad[0]),
+        },
+        "Not the step size: no step was taken. Not the data: they are finite, and with "
+        "the same weights other batches are fine.",
+        "keep the value finite there: a floor in a division, a logarithm or a root, "
+        "as in x / (x.std() + 1e-5)",
+        "Loss and gradients are finite for every batch of an epoch.",
+    )
+
+
+def _where(case, batch):
+    """Return which op fails first in a batch, and for which of its samples."""
+    program = case.program
+    with program.trial(True), torch.no_grad():
+        source, _ = program.pair(batch)
+        size = len(samples.main_tensor(source))
+        _, ops = trace.follow(program, source, size)
+    op = next((o for o in ops if not torch.isfinite(o.out).all()), None)
+    if op is None:
+        return {"where": "the loss, or backward"}
+    found = {"where": f"forward, {op}"}
+    if len(op.out) == size:
+        rows = ~torch.isfinite(op.out).flatten(1).all(1)
+        found["samples"] = rows.nonzero().flatten().tolist()[:5]
+    return found
+
+
 def nonfinite(case, arm, severe):
     """Report the step at which an arm's loss stopped being finite."""
     at = len(arm.losses)

@@ -111,9 +111,8 @@ def penalty(case):
         remedy = "penalty = weight * code.abs().mean()  # abs first, then the mean"
     elif share > 0:
         why = f"weighs only {size:.1g} of the mean image's error"
-        remedy = (
-            f"multiply the sparsity weight by {min(1e6, 0.02 / max(size, 1e-9)):.1g}"
-        )
+        factor = max(10.0, min(1e6, 0.02 / max(size, 1e-9)))
+        remedy = f"multiply the sparsity weight by {factor:.1g}"
     case.find(
         "sparse.inert",
         "error",

@@ -44,6 +44,8 @@ def interlaced(case, images, where):
         step = max(range(3), key=lambda i: far[i])
         if not (far[step] >= 0.5 and far[step] >= near + 0.1):
             continue
+        if near > 0.5:  # neighbours are alike, too: a texture that comes back
+            continue
         case.find(
             "data.layout",
             "error",

@@ -1,13 +1,18 @@
 """The spread of the first weights, and whether it keeps the signal's size."""
 
+from contextlib import contextmanager
+
 import torch
 
+from .ahead import best_start
+from .arms import fresh_start
 from .lines import spot
 
 NORMS = ("batch_norm", "layer_norm", "group_norm", "instance_norm")
 ALL_ANEW = (
     "[m.reset_parameters() for m in model.modules() if hasattr(m, 'reset_parameters')]"
 )
+ALL_HE = "[nn.init.kaiming_normal_(p) for p in model.parameters() if p.ndim > 1]"
 
 
 def normalised(ops, op):
@@ -104,13 +109,31 @@ def adds_nothing(ops, op):
 
 
 def anew(case, where, name, several):
-    """Return the line that draws new first weights, for one layer or for all."""
+    """Return the line that draws new first weights, for one layer or for all.
+
+    PyTorch's own, or He's where these train clearly better on the own batches.
+    """
     found = dict(case.program.model.named_modules()).get(where)
     if not where or not torch.is_tensor(getattr(found, name, None)):
         return ""
     if several or not hasattr(found, "reset_parameters"):
-        return ALL_ANEW
+        starts = [(ALL_ANEW, _fresh), (ALL_HE, _he)]
+        return starts[0][0] if case.trained else best_start(case, starts)
     return f"{spot(where)}.reset_parameters()"
+
+
+@contextmanager
+def _fresh(model):
+    fresh_start(model)
+    yield
+
+
+@contextmanager
+def _he(model):
+    for p in model.parameters():
+        if p.ndim > 1:
+            torch.nn.init.kaiming_normal_(p)
+    yield
 
 
 def _rms(tensor):

@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import torch
 
-from . import affine, arms, lines, trace, units
+from . import affine, ahead, arms, lines, trace, units
 from .arms import fresh_start
 from .sample import main_tensor
 from .scales import NORMS, anew, fan_in, init_scale
@@ -166,7 +167,7 @@ def _calmer(case, ops, op, before, several):
     """Return the line that takes a layer off its plateau.
 
     New first weights if these are large; a normalisation of what it receives if not;
-    smaller weights if a factor behind them is what is large.
+    the factor behind them taken out if that is what is large.
     """
     feed = next((o for o in ops if o.where == before and o.weighted), None)
     if feed is not None and before and feed.entry is not None:
@@ -178,9 +179,12 @@ def _calmer(case, ops, op, before, several):
             name = lines.spot(before)
             return f"{name} = nn.Sequential({norm}, {name})"
         steep = op.entry.square().mean().sqrt().item() if op.entry is not None else 0.0
-        if usual and steep > 3 * feed.out.square().mean().sqrt().item():
-            name = lines.spot(before)
-            return f"[p.data.mul_({1 / steep:.2g}) for p in {name}.parameters()]"
+        feeds = feed.out.square().mean().sqrt().item()
+        if usual and steep > 3 * feeds:
+            return (
+                f"take out the factor of about {steep / feeds:.2g} that stands between "
+                f"{lines.spot(before)} and its activation"
+            )
     line = anew(case, before, "weight", several) or "new, smaller first weights"
     return line + "  # and scale what it receives"
 
@@ -248,8 +252,18 @@ def _livelier(case, words):
 
     In the decoder too, but not at the output, where a sigmoid has its place.
     """
-    line = lines.activations(case, _dull(case), "nn.ReLU()")
-    return f"{line}  # or nn.BatchNorm before each" if line else words
+    dull = _dull(case)
+    if not lines.activations(case, dull, "nn.ReLU()"):
+        return words
+    paths = list(dict.fromkeys(lines.place(case, op)[0] for op in dull))
+    starts = [
+        (
+            lines.activations(case, dull, f"nn.{make.__name__}()"),
+            partial(arms.swapped, paths=paths, make=make),
+        )
+        for make in (torch.nn.ReLU, torch.nn.LeakyReLU, torch.nn.Tanh)
+    ]
+    return f"{ahead.best_start(case, starts)}  # or nn.BatchNorm before each"
 
 
 def _dull(case):

@@ -3,8 +3,9 @@
 import torch
 
 from . import ahead, arms
-from .nonfinite import broken_now, nonfinite, rate, smallest
+from .nonfinite import broken_now, each, nonfinite, rate, smallest
 from .program import fields
+from .shrinkage import emptied
 
 CODES = ("step.too-large", "step.too-small", "step.nonfinite")
 
@@ -19,6 +20,7 @@ def check(case):
     if broken_now(case):
         return
     smallest(case)
+    each(case)
     if program.step is None and program.optimizer is None:
         case.skip("neither optimizer nor step was given", *CODES)
     if program.clock.left < 0.1 * program.clock.seconds or not program.clock.seconds:
@@ -184,6 +186,8 @@ def _judge(case, user, adam, low, high, fresh):
             "weights.",
         )
         return
+    if user.r2 < fails and adam.r2 >= works and emptied(case, low):
+        return
     drop = max((a.drop for a in (adam, high) if a and a.finite), default=0.0)
     share = user.drop / drop if drop > 0 else 1.0
     stuck = user.r2 < fails and adam.r2 >= works and matters  # at the mean image
@@ -200,7 +204,8 @@ def _judge(case, user, adam, low, high, fresh):
     slow = share < limits["step.progress"] and best.r2 >= fails and not rises
     slow = slow and not (calm and calm.r2 >= works)
     slow = slow and not (case.trained and getattr(case, "touched", False))
-    if slow and (faster or stuck or user.update < limits["step.small"]):
+    slow = slow and (faster or stuck or user.update < limits["step.small"])
+    if slow:
         cures = [("Adam", 1e-3), (kind, 1e-3), (kind, lr * 10), (kind, lr * 100)]
         if high and high.r2 >= works:
             cures.insert(0, cures.pop(2))
@@ -217,7 +222,24 @@ def _judge(case, user, adam, low, high, fresh):
             },
             "Not a dead signal: the same weights and data learn at once with "
             f"{best.name} (R² {best.r2:.2f}).",
-            f"optimizer = torch.optim.{cure}(model.parameters(), lr={good:.1g})"
+            _scheduled(user, good)
+            or f"optimizer = torch.optim.{cure}(model.parameters(), lr={good:.1g})"
             f"  # now {kind}, lr={lr:g}",
             "The loss falls visibly within the first hundred steps.",
         )
+
+
+def _scheduled(user, good):
+    """Return what to do about a rate that a schedule moves from step to step, or ""."""
+    first, last = user.rates
+    if last < first / 3:
+        return (
+            "call scheduler.step() once an epoch, not after every batch: within "
+            f"{user.steps} steps the rate falls from {first:g} to {last:.2g}"
+        )
+    if last > 3 * first:
+        return (
+            f"shorten the warm-up, or begin higher, towards {good:.1g}: after "
+            f"{user.steps} steps the rate is {last:.2g}, from {first:g}"
+        )
+    return ""

@@ -61,10 +61,10 @@ THRESHOLDS = {
     "target.noise": Threshold(
         0.1, CLINIC, "share of target variance explained by added noise", hint=0.04
     ),
-    "shift.mean": Threshold(1.0, CLINIC, "shift of the mean, in deviations", hint=0.6),
+    "shift.mean": Threshold(0.5, CLINIC, "mean's shift, in deviations", hint=0.35),
     "shift.scale": Threshold(2.0, CLINIC, "ratio of the deviations", hint=1.5),
     "shift.subspace": Threshold(
-        3.0, CLINIC, "ratio of the errors left by a PCA of the training data", hint=2.0
+        4.0, CLINIC, "ratio of the errors left by a PCA of the training data", hint=2.5
     ),
     "range.r2": Threshold(
         0.95, CLINIC, "best R² the last activation must allow", hint=0.98
@@ -158,7 +158,7 @@ THRESHOLDS = {
     ),
     "identity.idle": Threshold(0.6, CLINIC, "share of zeros that counts as most"),
     "noise.dropout": Threshold(0.9, CLINIC, "share that dropout may take away"),
-    "features.below": Threshold(0.2, CLINIC, "accuracy lost to an untrained encoder"),
+    "features.below": Threshold(0.15, CLINIC, "accuracy lost to the better rival"),
     "identity.most": Threshold(
         1.3, CLINIC, "share above which noise is amplified, and not copied"
     ),
@@ -277,6 +277,7 @@ THRESHOLDS = {
         "what emptying the code saves, of the mean image's error",
         hint=1e-3,
     ),
+    "sparse.emptied": Threshold(0.2, CLINIC, "size of a code that steps have emptied"),
     "noise.r2": Threshold(
         0.3, CLINIC, "R² a linear denoiser reaches, component by component", hint=0.5
     ),
@@ -293,7 +294,7 @@ THRESHOLDS = {
         hint=0.02,
     ),
     "features.scale": Threshold(
-        100.0, CLINIC, "ratio of the largest unit to others", hint=20.0
+        8.0, CLINIC, "ratio of the largest unit to others", hint=4.0
     ),
 }
 

@@ -83,6 +83,8 @@ def weigh_vae(case):
             b_mu = (probe(mu=mu, lv=zero) - base) / kl(mu, zero).mean().item()
             lv = zero - 1.5
             b_lv = (probe(mu=zero, lv=lv) - base) / kl(zero, lv).mean().item()
+            wide = zero + 3.0  # e³ = 20 times the variance of the prior
+            b_up = (probe(mu=zero, lv=wide) - base) / kl(zero, wide).mean().item()
             half = _half(case, n)
     except Exception as problem:
         case.skip(f"weighing the terms raised {type(problem).__name__}", *VAE[::2])
@@ -92,11 +94,12 @@ def weigh_vae(case):
     width, units = probe.goal[0].numel(), probe.out.mu[0].numel()
     if abs(b_mu) > 1e-12 and _without_gradient(case):
         return
-    if b_mu < -1e-9 or b_lv < -1e-9:
-        _sign(case, b_mu, b_lv)
+    weights = (b_mu, b_lv, b_up)
+    if min(weights) < -1e-9:
+        _sign(case, weights)
         return
     if b_mu > 0 and (b_lv < 0.05 * b_mu or b_lv > 20 * b_mu):
-        _sign(case, b_mu, b_lv)
+        _sign(case, weights)
         return
     if a <= 0 or b_mu <= 0:
         return
@@ -240,18 +243,22 @@ def eigenvalues(case, k=64):
     return (torch.linalg.eigvalsh(small) / len(rows)).flip(0).clamp(min=0)[:k]
 
 
-def _sign(case, b_mu, b_lv):
+def _sign(case, weights):
+    """Report a divergence that is not lowest at the prior; weights as in `weigh_vae`.
+
+    Seen through mu, through a smaller variance and through a larger one.
+    """
     case.find(
         "loss.domain",
         "error",
         {
             "statistic": "weight of the KL divergence, seen through mu and logvar",
-            "value": [b_mu, b_lv],
+            "value": list(weights),
             "threshold": "equal and above 0",
             "where": "KL term of the loss",
         },
         "Not a matter of weight: moving the code away from the prior "
-        + ("lowers the loss." if min(b_mu, b_lv) < 0 else "is charged unevenly."),
+        + ("lowers the loss." if min(weights) < 0 else "is charged unevenly."),
         "kl = -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(1).mean()",
         "The KL term is 0 at mu = 0, logvar = 0 and positive everywhere else.",
     )

@@ -38,6 +38,26 @@ def test_an_optimizer_inside_a_step_gets_the_rate_and_stays():
     assert remedies.execute(other, old) is None
 
 
+def test_an_optimizer_inside_a_step_gets_the_parameters_it_lacked():
+    old = case(step=lambda model, batch: 0.0)
+    last = old["model"][2]
+    held = [p for p in old["model"][0].parameters()]
+    old["optimizer"] = torch.optim.SGD(held, 0.5)
+    line = "optimizer = torch.optim.SGD(model.parameters(), lr=0.01)"
+    new = remedies.execute(line, old)["optimizer"]
+    groups = [p for group in new.param_groups for p in group["params"]]
+    assert new is old["optimizer"] and len(groups) == 4
+    assert {id(p) for p in last.parameters()} <= {id(p) for p in groups}
+
+
+def test_a_line_for_the_model_keeps_the_settings_of_the_optimizer():
+    old = case()
+    old["optimizer"] = torch.optim.SGD(old["model"].parameters(), 0.5, momentum=0.9)
+    new = remedies.execute("model[1] = nn.ReLU()", old)["optimizer"]
+    assert new.param_groups[0]["momentum"] == 0.9
+    assert new.param_groups[0]["lr"] == 0.5
+
+
 def test_a_line_for_the_data_reaches_the_judged_images_and_no_labels():
     old = case(judge=[torch.ones(2, 8)])
     new = remedies.execute("x = x.float() / 2", old)

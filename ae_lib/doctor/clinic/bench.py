@@ -15,8 +15,8 @@ def examine_one(part: str, name: str, seed: int, repair: bool, twin: bool) -> di
     `first` is the code of the first finding, "-" for none, "crash" when `examine`
     raised. Alarms are findings of severity error or warning; seconds are CPU time of
     this process, so that a busy machine does not change them. `repair` trains the
-    program with and without the doctor's first remedy (a healthy one as it is); `twin`
-    examines the textbook repair too,
+    program with and without the remedy of the first finding, which is a hint where
+    there is no alarm (a healthy one as it is); `twin` examines the textbook repair too,
     which counts as one more healthy program.
     """
     torch.set_num_threads(1)
@@ -29,7 +29,8 @@ def examine_one(part: str, name: str, seed: int, repair: bool, twin: bool) -> di
     if repair:
         row["bar"] = program.bar
         if program.code:
-            row |= remedies.outcome(program, first(row), row["remedy"], seed)
+            code = (row.get("codes") or ["-"])[0]
+            row |= remedies.outcome(program, code, row["remedy"], seed)
         else:
             row["repaired"] = program.outcome(seed)
     return row
@@ -48,10 +49,9 @@ def _findings(case: dict, seed: int) -> dict:
             seconds = time.process_time() - began
             row = {"alarms": ["crash"], "remedy": "", "crash": crash}
             return {**row, "seconds": seconds}
-    faults = [f for f in report.findings if f.severity != "info"]
     row = {"alarms": report.faults, "codes": report.codes}
     row["seconds"] = time.process_time() - began
-    return {**row, "remedy": faults[0].remedy if faults else ""}
+    return {**row, "remedy": report.findings[0].remedy if report.findings else ""}
 
 
 def first(row: dict) -> str:

@@ -65,8 +65,12 @@ def _optimizer(code, case):
     if case.get("step") and old is not None:  # the step holds the old one
         if type(new) is not type(old):
             return None
+        held = {id(p) for group in old.param_groups for p in group["params"]}
         for group in old.param_groups:
             group["lr"] = new.param_groups[0]["lr"]
+        rest = [p for p in case["model"].parameters() if id(p) not in held]
+        if rest:
+            old.add_param_group({"params": rest})
         return case
     return {**case, "optimizer": new}
 
@@ -115,8 +119,9 @@ def _model(code, case, logits=False):
     exec(code, NAMES | {"model": model})
     kept = case.get("optimizer")
     if kept is not None and code.startswith("model") and not case.get("step"):
-        rate = kept.param_groups[0]["lr"]
-        case = {**case, "optimizer": type(kept)(model.parameters(), lr=rate)}
+        group = {k: v for k, v in kept.param_groups[0].items() if k != "params"}
+        fresh = type(kept)([{"params": list(model.parameters()), **group}], lr=1e-3)
+        case = {**case, "optimizer": fresh}
     return case
 
 
