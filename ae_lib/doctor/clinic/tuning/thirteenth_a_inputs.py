@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.ninth_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.parts import adam, conv, dense, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.thirteenth_a_material import (
     days,
     gait,
     made,
@@ -14,9 +17,6 @@ from ae_lib.doctor.clinic.heldback.ninth_a_material import (
     tones,
     turbine,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.parts import adam, conv, dense, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("data.order", steps=160, bar=0.55)

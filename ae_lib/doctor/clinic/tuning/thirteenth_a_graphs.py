@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.ninth_a_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.measures import code_matters, refuses_noise, train
+from ae_lib.doctor.clinic.parts import adam, dense, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.thirteenth_a_material import (
     gait,
     made,
     mels,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.ninth_a_material import (
     tones,
     turbine,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.measures import code_matters, refuses_noise, train
-from ae_lib.doctor.clinic.parts import adam, dense, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Kept(nn.Module):

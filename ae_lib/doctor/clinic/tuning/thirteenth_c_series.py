@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_c_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_c_material import (
     accounts,
     bags,
     days,
     schedule,
     sentences,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Plain(nn.Module):

@@ -4,7 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.ninth_a_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_a_material import (
     days,
     gait,
     made,
@@ -12,8 +14,6 @@ from ae_lib.doctor.clinic.heldback.ninth_a_material import (
     tones,
     turbine,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Frames(nn.Module):

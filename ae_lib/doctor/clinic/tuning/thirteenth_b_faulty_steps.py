@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader, standardise, table, waves
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.thirteenth_b_material import (
     clouds,
     currents,
     glyphs,
@@ -12,9 +15,6 @@ from ae_lib.doctor.clinic.heldback.ninth_b_material import (
     terrain,
     weave,
 )
-from ae_lib.doctor.clinic.material import digits, loader, standardise, table, waves
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("wiring.zero-grad", steps=250, bar=0.5)

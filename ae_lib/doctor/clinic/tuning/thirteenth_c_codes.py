@@ -4,14 +4,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_c_material import (
-    accounts,
-    blobs,
-    days,
-    grain,
-    made,
-    schedule,
-)
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.measures import (
     codes,
@@ -23,6 +15,14 @@ from ae_lib.doctor.clinic.measures import (
 )
 from ae_lib.doctor.clinic.parts import AE, VAE, adam, conv, conv_vae, dense, stack
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.thirteenth_c_material import (
+    accounts,
+    blobs,
+    days,
+    grain,
+    made,
+    schedule,
+)
 
 
 @faulty("signal.dead-units", accepts=("signal.common-mode",), steps=300, bar=0.35)

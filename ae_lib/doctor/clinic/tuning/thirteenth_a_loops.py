@@ -7,7 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.ninth_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader, table
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import adam, conv, dense, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_a_material import (
     atoms,
     blobs,
     gait,
@@ -15,10 +19,6 @@ from ae_lib.doctor.clinic.heldback.ninth_a_material import (
     sheet,
     turbine,
 )
-from ae_lib.doctor.clinic.material import digits, loader, table
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import adam, conv, dense, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=640, bar=0.6)

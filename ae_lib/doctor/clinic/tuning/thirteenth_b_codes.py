@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.ninth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.parts import adam, dense, dense_vae, kl
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_b_material import (
     cells,
     clouds,
     glyphs,
     terrain,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.parts import adam, dense, dense_vae, kl
-from ae_lib.doctor.clinic.program import healthy
 
 
 class MovingBook(nn.Module):

@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import no_grid, train, true_penalty
+from ae_lib.doctor.clinic.parts import AE, adam, dense
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.thirteenth_b_material import (
     Corrupted,
     clouds,
     fit,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.ninth_b_material import (
     stations,
     terrain,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import no_grid, train, true_penalty
-from ae_lib.doctor.clinic.parts import AE, adam, dense
-from ae_lib.doctor.clinic.program import faulty
 
 
 def resized(a, b, scale=2):

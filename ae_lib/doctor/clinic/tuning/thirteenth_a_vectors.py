@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.ninth_a_material import (
+from ae_lib.doctor.clinic.material import loader, table
+from ae_lib.doctor.clinic.parts import stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_a_material import (
     atoms,
     made,
     sheet,
 )
-from ae_lib.doctor.clinic.material import loader, table
-from ae_lib.doctor.clinic.parts import stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Components(nn.Module):

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.parts import adam, conv, dense, dense_vae, kl
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.thirteenth_b_material import (
     Corrupted,
     clouds,
     currents,
@@ -13,9 +16,6 @@ from ae_lib.doctor.clinic.heldback.ninth_b_material import (
     stations,
     weave,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.parts import adam, conv, dense, dense_vae, kl
-from ae_lib.doctor.clinic.program import faulty
 
 
 def genes(n, seed, d=40, programs=5):

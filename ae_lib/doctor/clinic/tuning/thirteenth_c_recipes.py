@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_c_material import blobs
 from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import AE, adam, stack
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_c_material import blobs
 
 
 class TiedNet(nn.Module):

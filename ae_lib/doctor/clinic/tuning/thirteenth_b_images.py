@@ -4,14 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_b_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_b_material import (
     cells,
     clouds,
     glyphs,
     terrain,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Residual(nn.Module):

@@ -3,11 +3,11 @@
 import torch
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_c_material import windows
 from ae_lib.doctor.clinic.material import loader
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import adam
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_c_material import windows
 
 
 class Repeater(nn.Module):

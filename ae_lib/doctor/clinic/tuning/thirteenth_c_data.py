@@ -6,17 +6,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_c_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.thirteenth_c_material import (
     accounts,
     blobs,
     days,
     made,
     windows,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("data.scale", steps=300, bar=0.3)

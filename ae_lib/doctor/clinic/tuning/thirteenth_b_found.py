@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_b_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, dense, dense_vae, elbo
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_b_material import (
     clouds,
     fit,
     glyphs,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.ninth_b_material import (
     terrain,
     weave,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, dense, dense_vae, elbo
-from ae_lib.doctor.clinic.program import healthy
 
 
 class FrozenFeatures(nn.Module):

@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.ninth_a_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import adam, conv, dense, kl, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.thirteenth_a_material import (
     atoms,
     gait,
     mels,
     sheet,
     turbine,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import adam, conv, dense, kl, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("step.too-large", steps=200, bar=0.5)

@@ -4,14 +4,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.ninth_b_material import (
+from ae_lib.doctor.clinic.material import loader, patches
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.thirteenth_b_material import (
     Corrupted,
     cells,
     glyphs,
     made,
 )
-from ae_lib.doctor.clinic.material import loader, patches
-from ae_lib.doctor.clinic.program import healthy
 
 
 class DenoisingUNet(nn.Module):
