@@ -53,7 +53,7 @@ def smallest(case):
     )
 
 
-def each(case):
+def each_batch(case):
     """Report a batch that gives NaN or infinity while the weights are as they came.
 
     A few samples, all zero or all alike, can do that where a model divides by what it

@@ -3,7 +3,7 @@
 import torch
 
 from . import ahead, arms
-from .nonfinite import broken_now, each, nonfinite, rate, smallest
+from .nonfinite import broken_now, each_batch, nonfinite, rate, smallest
 from .program import fields
 from .shrinkage import emptied
 
@@ -20,7 +20,7 @@ def check(case):
     if broken_now(case):
         return
     smallest(case)
-    each(case)
+    each_batch(case)
     if program.step is None and program.optimizer is None:
         case.skip("neither optimizer nor step was given", *CODES)
     if program.clock.left < 0.1 * program.clock.seconds or not program.clock.seconds:
