@@ -54,7 +54,7 @@ def network(act=nn.ReLU, norm=True, latent_dim=32, width=16, seed=0):
 
 # %%
 def adam(lr):
-    return lambda model: torch.optim.Adam(model.parameters(), lr=lr)
+    return lambda model: torch.optim.Adam(model.parameters(), lr, fused=True)
 
 
 # %% [markdown]
