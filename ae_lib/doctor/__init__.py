@@ -4,17 +4,19 @@
 findings to a `case.Case`; `reasoning` then sets aside what a proven cause explains.
 
     state, program, sample, trace    run it safely, and follow a batch through the model
-    case, starts, linear, thresholds measurements that several checks share
+    case, starts, linear, thresholds measurements that several checks share,
+      limits_first, limits_trained   and the limits they are held to
     data_checks, order, pairs,       what the loop consumes
       corruptions, noise, layout,
       rows, series
-    ranges, losses, scores, prices   what output and loss can reach
+    ranges, losses, own_loss,        what output and loss can reach
+      scores, prices, edges
     wiring, unoptimised, loop,       gradients, parameters and the user's own step
       watching, shown
     signals, scales, units, affine   the first forward pass
     arms, steps, nonfinite           short fits that differ in one factor
-    vae, logvars, penalties,         the further terms of the loss
-      jacobians, shrinkage
+    vae, logvars, penalties, terms,  the further terms of the loss
+      constants, jacobians, shrinkage
     capacity, texture, fits, modes,  what a trained model does
       probes
     ahead, hints                     more training on a copy, and what came close
@@ -34,6 +36,7 @@ from . import (
     jacobians,
     loop,
     order,
+    own_loss,
     pairs,
     ranges,
     shrinkage,
@@ -120,6 +123,8 @@ def examine(
             several = [eval_batches] if torch.is_tensor(eval_batches) else eval_batches
             with program.trial():
                 evaluated = read(several, program.pair, seconds=1.0)
+        if budget_seconds > 0 and sample.trouble is None:
+            own_loss.learn(program, sample.raw)
         data = {"evaluated": evaluated, "history": history, "labels": labels}
         case = Case(program, sample, limits, **data)
         report = _report(case)
@@ -132,7 +137,9 @@ def examine(
                     second.kept = case.kept  # the same trainings, done once
                     return _report(second)
                 rest = {**data, "history": None}
-                later = Case(program.again(), sample, limits, **rest)
+                grown = program.again()
+                own_loss.learn(grown, sample.raw)
+                later = Case(grown, sample, limits, **rest)
                 later.arms = getattr(case, "arms", {})
                 return _report(later, LATER)
 

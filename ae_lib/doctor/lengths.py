@@ -43,7 +43,12 @@ def _melted(case, later):
     """
     best = None if case.codes is None else pca_r2(case.t, case.codes.shape[1])
     lr, now = rate(case), later.r2[0]
-    if best is None or lr is None or not lr < 1e-4 or now > best - 0.2:
+    if (
+        best is None
+        or lr is None
+        or not lr < case.limits["melted.rate"]
+        or now > best - 0.2
+    ):
         return
     kind = type(case.program.optimizers[0]).__name__
     cure, good, r2 = ahead.best_rate(case, [(kind, 1e-3), ("Adam", 1e-3)])
@@ -55,7 +60,7 @@ def _melted(case, later):
         {
             "statistic": f"R² gained by {later.steps} more steps of its own",
             "value": later.gain,
-            "threshold": 1e-3,
+            "threshold": case.limits["melted.gain"],
             "where": f"{kind}, lr={lr:.2g}",
             f"R² now, and after 150 steps at lr={good:g}": [now, r2],
             "R² of PCA with as many numbers": best,
@@ -96,7 +101,7 @@ def _short(case):
         return
     case.did("fit.undertrained")
     case.measured["further training"] = {"steps": later.steps, "r2": later.r2}
-    if abs(later.gain) < 1e-3:
+    if abs(later.gain) < case.limits["melted.gain"]:
         _melted(case, later)
         return
     if later.gain < case.limits["under.gain"] * (1 - later.r2[0]):

@@ -125,6 +125,9 @@ def _domain(case, out, goal):
         why += "many: no slow start, the lowest loss in reach is far above the floor."
         remedy = f"drop the final {name.lower()}: the loss takes logits"
         remedy = lines.ending(case, "nn.Identity()", remedy)
+    elif program.own_loss is not None:
+        _not_known(case)
+        return
     elif goal.min() < -1e-6 or goal.max() > 1 + 1e-6:
         why = "Not the optimizer: a wrong image has a lower loss than a perfect one, "
         why += "as cross-entropy has for targets outside [0, 1]."
@@ -154,6 +157,16 @@ def _domain(case, out, goal):
         remedy,
         "The loss of a perfect output is below that of every other output.",
     )
+
+
+def _not_known(case):
+    """Forget a step's loss that asks for another image than the target of the pair.
+
+    What it asks for, the step alone knows: the next frame, or a part of the image.
+    """
+    case.program.loss = case.program.own_loss = None
+    del case.loss_perfect, case.loss_mean
+    case.notes.append("the step's loss asks for something else than the target")
 
 
 def _elsewhere(case, out):
@@ -195,7 +208,8 @@ def _mixed(case, value, perfect):
     except (RuntimeError, ValueError, ZeroDivisionError):
         return False
     low, high = min(growth), max(growth)
-    if not (high > 1.5 and low > 0.2 and high > 1.5 * low):
+    limit = case.limits["terms.growth"]
+    if not (high > limit and low > 0.2 and high > limit * low):
         return False
     case.find(
         "loss.scale",

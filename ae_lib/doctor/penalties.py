@@ -4,8 +4,9 @@ import math
 
 import torch
 
-from . import terms, trace
-from .program import fields, places, rebuild
+from . import constants, terms, trace
+from . import sample as samples
+from .program import fields
 from .sample import main_tensor
 
 
@@ -14,7 +15,7 @@ def penalty(case):
     if not hasattr(case, "loss_perfect"):
         return
     gap = abs(case.loss_mean - case.loss_perfect) + 1e-12
-    if _constant(case, gap):
+    if constants.check(case, gap):
         return
     for op in codes(case):
         changes = _all_changes(case, op)
@@ -53,12 +54,13 @@ def penalty(case):
     inert = share < case.limits["sparse.inert"] or wrong_axis or cancels
     light = share < 100 * case.limits["sparse.inert"]
     inert = inert or (light and moved < case.limits["sparse.weight"])
-    if not strong and not inert:
+    drowns = share > case.limits["sparse.drowns"]
+    if not strong and not inert and not drowns:
         return
-    if strong and not (wrong_axis or cancels):
+    if (strong or drowns) and not (wrong_axis or cancels):
         growth = terms.growth(case, op)
         case.measured["penalty"]["growth"] = growth
-        if growth[1] > 1.5 * growth[0]:
+        if growth[1] > case.limits["terms.growth"] * growth[0]:
             case.find(
                 "loss.scale",
                 "error",
@@ -68,12 +70,15 @@ def penalty(case):
                     "threshold": "equal",
                     "where": f"loss: reconstruction, and penalty on {op}",
                     "penalty saved by an empty code, of the mean image's error": size,
+                    "pull on the code, penalty over reconstruction": share,
                 },
                 "Not a large weight alone: the penalty is a sum over the batch, the "
                 "error is a mean, so the weight grows with the batch size.",
                 "penalty = weight * code.abs().mean()  # reduced like the error",
                 "Both terms stay the same when the batch is given twice.",
             )
+            return
+        if not strong:
             return
         case.find(
             "sparse.too-strong",
@@ -129,49 +134,6 @@ def penalty(case):
     )
 
 
-def _constant(case, gap):
-    """Report a further term that reads a returned tensor and has no gradient at all."""
-    program = case.program
-    with program.trial(True):
-        out = program.forward(case.source)
-        shown = places(out.raw)["x_hat"]
-        raw = program.replaced(out.raw, x_hat=terms.goal(case))
-        try:
-            value = program.loss_of(raw, case.pair[1])
-            others = {k: v for k, v in fields(raw).items() if k != shown}
-            moved = {
-                k: abs(
-                    program.loss_of(rebuild(raw, {k: 0.5 * v}), case.pair[1]) - value
-                )
-                for k, v in others.items()
-                if v.is_floating_point() and not v.requires_grad
-            }
-        except Exception:  # as where the loss differentiates that tensor
-            return False
-    where = next((k for k, v in moved.items() if v > 1e-6 * gap), None)
-    if value.requires_grad or where is None:
-        return False
-    same = torch.equal(others[where].flatten(), main_tensor(case.source).flatten())
-    case.did("sparse.inert")
-    case.find(
-        "sparse.inert",
-        "error",
-        {
-            "statistic": "parameters that the further term of the loss depends on",
-            "value": 0,
-            "threshold": "above 0",
-            "where": f"output {where!r}" + (", which is the input" if same else ""),
-            "change of the loss when it is halved": float(moved[where]),
-        },
-        "Not a sparse code already: the term is a constant for every parameter, "
-        + ("a penalty of the input" if same else "its tensor has lost its gradient")
-        + ".",
-        "return x_hat, code  # the code itself, not the input and not code.detach()",
-        "With a larger weight the share of inactive units grows.",
-    )
-    return True
-
-
 def _proven(case):
     """Tell whether an arm learned without the further terms, and none with them."""
     alone = getattr(case, "arms", {}).get("terms")
@@ -185,6 +147,8 @@ def _compares(case, op, gap):
     on the target. A penalty on the code alone does not ask for it.
     """
     program, (source, goal) = case.program, case.pair
+    if program.own_loss is not None and _asks_for_more(case):
+        return True
     if not torch.is_tensor(goal) or goal.ndim < 2 or program.link is not None:
         return False
     perfect, effects = terms.goal(case), []
@@ -199,6 +163,27 @@ def _compares(case, op, gap):
                 values.append(float(program.loss_of(raw, part * goal)))
             effects.append(values[1] - values[0])
     return abs(effects[1] - effects[0]) > 0.05 * abs(effects[0]) + 1e-6 * gap
+
+
+def _asks_for_more(case):
+    """Tell whether the step's loss reads more of the batch, as labels for a head.
+
+    What is neither input nor target is given to the wrong samples.
+    """
+    program, pair = case.program, [main_tensor(part) for part in case.pair]
+
+    def moved(t):
+        known = any(t.shape == p.shape and torch.equal(t, p) for p in pair)
+        return t if known or not t.ndim or len(t) != case.size else t.roll(1, 0)
+
+    with program.trial(True), torch.no_grad():
+        raw = program.replaced(program.forward(case.source).raw, x_hat=terms.goal(case))
+        values = []
+        for batch in (case.batch, samples._map(case.batch, moved)):
+            _, target = program.pair(batch)
+            torch.manual_seed(0)
+            values.append(float(program.loss_of(raw, target)))
+    return abs(values[1] - values[0]) > 1e-4 * abs(values[0])
 
 
 def _pull_on_weights(case):
@@ -226,12 +211,30 @@ def codes(case):
     found = [op for op in case.ops if id(op.out) in shown]
     code, _ = case.code
     found = {op.index: op for op in [*found, code] if op is not None}
+    if not found and case.program.own_loss is not None:
+        return _felt(case)
     if not found:
         return []
     with case.program.trial(True):
         _, ops = trace.follow(case.program, case.source, case.size)
     there = (_same(op, case.ops, ops) for op in found.values())
     return [op for op in there if op is not None]
+
+
+def _felt(case):
+    """Return the last layer that the step's loss looks at besides the output, if any.
+
+    As where a hook records an activation.
+    """
+    with case.program.trial(True), torch.no_grad():
+        _, ops = trace.follow(case.program, case.source, case.size)
+        last = max((op.index for op in ops if op.weighted), default=0)
+        base = float(terms.value(case, terms.goal(case), ops[0], lambda z: z))
+        for op in reversed([op for op in ops if op.index < last]):
+            value = float(terms.value(case, terms.goal(case), op, torch.zeros_like))
+            if abs(value - base) > 1e-6 * abs(base):
+                return [op]
+    return []
 
 
 def _same(op, ops, others):

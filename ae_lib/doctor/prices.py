@@ -18,7 +18,7 @@ def check(case):
     }
     case.measured["prices"] = {"shift": shift, "board": board}
     low, high = min(grown.values()), max(grown.values())
-    mixed = low > 0.5 and high > 1.5 * low
+    mixed = low > 0.5 and high > case.limits["terms.growth"] * low
     share = board[0] / shift[0] if shift[0] > 0 else 1.0
     limit = case.limits["loss.drowned"]
     if not mixed and share < limit:

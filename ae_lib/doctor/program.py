@@ -116,6 +116,7 @@ class Program:
         self.given = {"loss": loss, "optimizer": optimizer, "step": step, "pair": pair}
         self.model, self.batches, self.loss, self.step = model, batches, loss, step
         self.given_pair = pair
+        self.own_loss = None  # an `OwnLoss`, once the step has told it
         self.seed, self.clock = seed, clock
         self.extras = [
             item for f in (step, loss, pair) for item in closed_over(f).values()
@@ -166,8 +167,12 @@ class Program:
     def pair(self, batch):
         """Return (input, target) of a batch, which `given_pair` may change in place."""
         if self.given_pair is None:
-            return samples.default_pair(batch)
-        return self.given_pair(samples.clone(batch))
+            found = samples.default_pair(batch)
+        else:
+            found = self.given_pair(samples.clone(batch))
+        if self.own_loss is not None:
+            self.own_loss.note(batch, found[1])
+        return found
 
     @property
     def device(self):

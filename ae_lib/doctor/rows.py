@@ -31,7 +31,7 @@ def interlaced(case, images, where):
     weave comes back along both axes.
     """
     pixels = images.double() - images.double().mean(0, keepdim=True)
-    axes = {2: "down", 3: "across"}
+    axes, alike = {2: "down", 3: "across"}, case.limits["layout.alike"]
     lags = {
         axis: [_lag(pixels, axis, k) for k in (1, 2, 3, 4)]
         for axis in axes
@@ -42,9 +42,9 @@ def interlaced(case, images, where):
     for axis, (near, *far) in lags.items():
         name = axes[axis]
         step = max(range(3), key=lambda i: far[i])
-        if not (far[step] >= 0.5 and far[step] >= near + 0.1):
+        if not (far[step] >= alike and far[step] >= near + 0.1):
             continue
-        if near > 0.5:  # neighbours are alike, too: a texture that comes back
+        if near > alike:  # neighbours are alike, too: a texture that comes back
             continue
         case.find(
             "data.layout",
@@ -96,7 +96,7 @@ def scattered(case, images, where):
     mean, basis, _ = components(flat[:half], 8)
     rest = flat[half:] - mean
     share = (rest @ basis).square().sum().item() / rest.square().sum().item()
-    if share < 0.25:
+    if share < case.limits["layout.share"]:
         return False
     case.find(
         "data.layout",
