@@ -92,8 +92,9 @@ def examine(
 
     `model` returns x_hat, a tuple (x_hat, mu, logvar) or a dict or dataclass with
     those names. `batches` is what training consumes in one epoch; `loss` maps (model
-    output, target) to a scalar; `step` is (model, batch) -> float; `pair` maps a
-    batch to (input, target). Everything is left as it was found. Returns a `Report`.
+    output, target) to a scalar; `step` is (model, batch) -> float, and without a `loss`
+    that of the step is read out of it; `pair` maps a batch to (input, target).
+    Everything is left as it was found. Returns a `Report`.
     Time that is left goes to a second look, which adds what else it could be, as
     information: what came close to a limit, and what more training would show.
     Raises ValueError when there is no autoencoder or there are no batches.

@@ -46,6 +46,7 @@ class Case:
         self.forward_trouble = self.loss_trouble = None
         self.kept = {}  # short trainings by name, for a second look at the same program
         self.sums = False  # whether the loss grows with the batch, once it is known
+        self.shortened = None  # the norm of gradients that the step makes much shorter
         self.accumulates = 1  # calls of step for one update, once it is known
 
     def find(self, code, severity, evidence, why_not, remedy, confirm):

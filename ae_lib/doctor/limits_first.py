@@ -68,6 +68,9 @@ FIRST = {
     "grad.stale": Threshold(
         0.9, CLINIC, "cosine of used and fresh gradient", hint=0.97
     ),
+    "grad.clipped": Threshold(
+        0.1, CLINIC, "length that clipping leaves of every gradient"
+    ),
     "mode.ratio": Threshold(
         2.0, CHECKER, "evaluation error over training error", hint=1.5
     ),

@@ -16,6 +16,9 @@ TRAINED = {
     "step.progress": Threshold(
         0.06, CLINIC, "progress as a share of the best arm's", hint=0.2
     ),
+    "step.confirmed": Threshold(
+        0.2, CLINIC, "that share where updates are too small, and larger ones learn"
+    ),
     "step.earnest": Threshold(
         0.6, CLINIC, "R² on the program's own batches that clears a step size"
     ),

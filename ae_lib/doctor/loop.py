@@ -27,6 +27,9 @@ def check(case):
         case.did("wiring.zero-grad")
         _zero_grad(case, seen)
         _never_applied(case, seen)
+    rows = [r for r in seen.used if r.get("fresh", 0) > 0.99]
+    if rows and max(r["ratio"] for r in rows) < case.limits["grad.clipped"]:
+        case.shortened = sorted(r["norm"] for r in rows)[len(rows) // 2]
     case.touched = seen.touched == len(seen.losses) > 0
     calls = len(seen.used) / max(1, len(case.program.optimizers))
     if calls >= 1:  # gradients may be collected over several steps

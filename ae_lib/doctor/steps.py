@@ -201,7 +201,10 @@ def _judge(case, user, adam, low, high, fresh):
     case.measured["step.progress"] = share
     faster = high is not None and high.finite and high.drop > 3 * max(user.drop, 0)
     rises = bool(user.losses) and user.drop < -0.02 * abs(user.losses[0])
-    slow = share < limits["step.progress"] and best.r2 >= fails and not rises
+    least = limits["step.progress"]
+    if user.update < limits["step.small"] and high and high.r2 > works + user.r2:
+        least = max(least, limits["step.confirmed"])  # three measurements agree
+    slow = share < least and best.r2 >= fails and not rises
     slow = slow and not (calm and calm.r2 >= works)
     slow = slow and not (case.trained and getattr(case, "touched", False))
     slow = slow and (faster or stuck or user.update < limits["step.small"])
@@ -217,16 +220,27 @@ def _judge(case, user, adam, low, high, fresh):
             {
                 "statistic": f"fall of the loss in {user.steps} steps, of the best",
                 "value": share,
-                "threshold": limits["step.progress"],
+                "threshold": least,
                 **evidence,
             },
             "Not a dead signal: the same weights and data learn at once with "
             f"{best.name} (R² {best.r2:.2f}).",
             _scheduled(user, good)
+            or _clipped(case)
             or f"optimizer = torch.optim.{cure}(model.parameters(), lr={good:.1g})"
             f"  # now {kind}, lr={lr:g}",
             "The loss falls visibly within the first hundred steps.",
         )
+
+
+def _clipped(case):
+    """Return what to do about gradients that the step makes far shorter, or ""."""
+    if case.shortened is None:
+        return ""
+    return (
+        f"clip at the usual norm of the gradients, max_norm={case.shortened:.1g}: "
+        "at present the step makes every gradient far shorter"
+    )
 
 
 def _scheduled(user, good):

@@ -195,4 +195,5 @@ def _compare(params, fresh, total):
         "total": _cosine(used, all_),
         "arrived": bool(new.any()),
         "ratio": (used.norm() / new.norm().clamp(min=1e-30)).item(),
+        "norm": new.norm().item(),
     }

@@ -237,3 +237,21 @@ def test_logits_that_the_step_asks_for_are_known_from_its_loss():
             model, X, 5, step=stepping(objective, model), optimizer=adam(model)
         )
         assert ("loss.domain" in found) == named
+
+
+@pytest.mark.parametrize("norm", [1e-4, 100.0])
+def test_a_step_that_clips_to_next_to_nothing_is_told_the_norm(norm):
+    model = Dense()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
+
+    def step(model, x):
+        optimizer.zero_grad()
+        loss = 10 * F.mse_loss(model(x), x)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), norm)
+        optimizer.step()
+        return loss.item()
+
+    report = doctor.examine(model, batches(X), step=step, optimizer=optimizer)
+    assert (report.faults == ["step.too-small"]) == (norm < 1)
+    assert "max_norm=" in report.findings[0].remedy if norm < 1 else report.ok
