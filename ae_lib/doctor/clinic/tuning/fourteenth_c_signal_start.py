@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_c_material import beats, counts, spectra
 from ae_lib.doctor.clinic.material import loader, scenes
 from ae_lib.doctor.clinic.parts import AE, adam, sgd, stack
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_c_material import beats, counts, spectra
 
 
 @faulty("signal.common-mode", steps=400, bar=0.4)

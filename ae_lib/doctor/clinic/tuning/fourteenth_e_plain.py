@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_e_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
+from ae_lib.doctor.clinic.parts import AE, adam, kl, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_e_material import (
     beats,
     blobs,
     counts,
@@ -12,9 +15,6 @@ from ae_lib.doctor.clinic.heldback.bank10_e_material import (
     peaks,
     rings,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches, scenes
-from ae_lib.doctor.clinic.parts import AE, adam, kl, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=250, bar=0.6)

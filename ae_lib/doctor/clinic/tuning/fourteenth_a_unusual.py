@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.parts import AE, adam, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_a_material import (
     beats,
     counts,
     landscapes,
@@ -13,9 +16,6 @@ from ae_lib.doctor.clinic.heldback.bank10_a_material import (
     spectra,
     spots,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.parts import AE, adam, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=25, bar=0.6)

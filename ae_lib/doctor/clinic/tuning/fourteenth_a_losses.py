@@ -4,16 +4,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_a_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, kl, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_a_material import (
     counts,
     landscapes,
     sensors,
     spectra,
     spots,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, kl, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Cells(nn.Module):

@@ -4,8 +4,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.bank10_a_losses import Quantised
-from ae_lib.doctor.clinic.heldback.bank10_a_material import (
+from ae_lib.doctor.clinic.material import loader, waves
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, kl, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_a_losses import Quantised
+from ae_lib.doctor.clinic.tuning.fourteenth_a_material import (
     beats,
     clients,
     fit,
@@ -15,11 +19,7 @@ from ae_lib.doctor.clinic.heldback.bank10_a_material import (
     spots,
     waves_of_kinds,
 )
-from ae_lib.doctor.clinic.heldback.bank10_a_plain import Sequence
-from ae_lib.doctor.clinic.material import loader, waves
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, kl, stack
-from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_a_plain import Sequence
 
 
 def _slower(optimizer, rate: float) -> None:

@@ -5,11 +5,11 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_e_material import blobs, made, sensors
 from ae_lib.doctor.clinic.material import loader
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import AE, adam, stack
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_e_material import blobs, made, sensors
 
 
 @torch.no_grad()

@@ -3,7 +3,10 @@
 import torch
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.bank10_a_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_a_material import (
     clients,
     column_r2,
     columns,
@@ -13,9 +16,6 @@ from ae_lib.doctor.clinic.heldback.bank10_a_material import (
     sensors,
     spots,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("data.nonfinite", steps=300, bar=0.4)

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, kl, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_a_material import (
     beats,
     clients,
     columns,
@@ -15,9 +18,6 @@ from ae_lib.doctor.clinic.heldback.bank10_a_material import (
     sensors,
     spots,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, kl, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=350, bar=0.5)

@@ -6,7 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_g_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_g_material import (
     discs,
     epochs,
     footprints,
@@ -14,10 +18,6 @@ from ae_lib.doctor.clinic.heldback.bank10_g_material import (
     spectra,
     tides,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=300, bar=0.7)

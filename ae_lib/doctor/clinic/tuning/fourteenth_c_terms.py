@@ -5,7 +5,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import jacrev, vmap
 
-from ae_lib.doctor.clinic.heldback.bank10_c_material import (
+from ae_lib.doctor.clinic.material import loader, patches
+from ae_lib.doctor.clinic.measures import quiet_units, true_penalty
+from ae_lib.doctor.clinic.parts import AE, adam, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_c_material import (
     beats,
     blobs,
     curved,
@@ -13,10 +17,6 @@ from ae_lib.doctor.clinic.heldback.bank10_c_material import (
     outlines,
     spectra,
 )
-from ae_lib.doctor.clinic.material import loader, patches
-from ae_lib.doctor.clinic.measures import quiet_units, true_penalty
-from ae_lib.doctor.clinic.parts import AE, adam, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Coded(nn.Module):

@@ -4,10 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.bank10_g_material import discs, epochs, spectra
 from ae_lib.doctor.clinic.material import loader
 from ae_lib.doctor.clinic.parts import adam, conv, dense
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_g_material import discs, epochs, spectra
 
 
 @faulty("fit.undertrained", accepts=("fit.blurry",), steps=0, bar=0.75)

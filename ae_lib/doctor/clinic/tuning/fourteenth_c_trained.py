@@ -6,7 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_c_material import (
+from ae_lib.doctor.clinic.material import digits, loader, waves
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, kl, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_c_material import (
     beats,
     blobs,
     curved,
@@ -15,10 +19,6 @@ from ae_lib.doctor.clinic.heldback.bank10_c_material import (
     made,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader, waves
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, VAE, adam, dense, kl, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 @healthy(steps=0, bar=0.7)

@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_c_material import (
+from ae_lib.doctor.clinic.material import loader, scenes
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, elbo, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_c_material import (
     beats,
     blobs,
     counts,
@@ -12,9 +15,6 @@ from ae_lib.doctor.clinic.heldback.bank10_c_material import (
     plant,
     spectra,
 )
-from ae_lib.doctor.clinic.material import loader, scenes
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, dense_vae, elbo, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 def _scaled(x: Tensor) -> Tensor:

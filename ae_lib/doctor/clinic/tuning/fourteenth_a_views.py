@@ -4,7 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_a_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.measures import neighbours, no_grid, train
+from ae_lib.doctor.clinic.parts import AE, adam, dense, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_a_material import (
     cells,
     landscapes,
     made,
@@ -12,10 +16,6 @@ from ae_lib.doctor.clinic.heldback.bank10_a_material import (
     spots,
     waves_of_kinds,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.measures import neighbours, no_grid, train
-from ae_lib.doctor.clinic.parts import AE, adam, dense, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("noise.too-strong", steps=180, bar=0.4)

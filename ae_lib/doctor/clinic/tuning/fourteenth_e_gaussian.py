@@ -4,11 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_e_material import beats, rings, sensors
 from ae_lib.doctor.clinic.material import loader, patches
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import adam, conv_vae, kl, stack
 from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_e_material import beats, rings, sensors
 
 
 @faulty("vae.collapse", accepts=("loss.scale",), steps=250, bar=0.4)

@@ -6,16 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_g_material import (
+from ae_lib.doctor.clinic.material import loader, patches
+from ae_lib.doctor.clinic.measures import code_matters, train
+from ae_lib.doctor.clinic.parts import AE, adam
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_g_material import (
     epochs,
     spectra,
     tides,
     tiles,
 )
-from ae_lib.doctor.clinic.material import loader, patches
-from ae_lib.doctor.clinic.measures import code_matters, train
-from ae_lib.doctor.clinic.parts import AE, adam
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("wiring.mode", steps=200, bar=0.6)

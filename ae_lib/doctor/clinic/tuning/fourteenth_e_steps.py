@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_e_material import (
+from ae_lib.doctor.clinic.material import digits, loader, patches
+from ae_lib.doctor.clinic.measures import train
+from ae_lib.doctor.clinic.parts import AE, adam, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_e_material import (
     beats,
     blobs,
     made,
     peaks,
     tracks,
 )
-from ae_lib.doctor.clinic.material import digits, loader, patches
-from ae_lib.doctor.clinic.measures import train
-from ae_lib.doctor.clinic.parts import AE, adam, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Repeater(nn.Module):

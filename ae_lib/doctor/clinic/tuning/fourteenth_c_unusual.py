@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_c_material import (
+from ae_lib.doctor.clinic.material import digits, loader
+from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd, stack
+from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_c_material import (
     cloth,
     curved,
     features,
@@ -13,9 +16,6 @@ from ae_lib.doctor.clinic.heldback.bank10_c_material import (
     plant,
     spectra,
 )
-from ae_lib.doctor.clinic.material import digits, loader
-from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd, stack
-from ae_lib.doctor.clinic.program import healthy
 
 
 class Rotation(nn.Module):

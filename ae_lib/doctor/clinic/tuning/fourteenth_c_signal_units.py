@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_c_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_c_material import (
     beats,
     blobs,
     counts,
@@ -13,9 +16,6 @@ from ae_lib.doctor.clinic.heldback.bank10_c_material import (
     outlines,
     plant,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import AE, adam, dense, sgd, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("signal.dead-units", accepts=("signal.init-scale",), steps=350, bar=0.6)

@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_e_material import beats, blobs, sensors
 from ae_lib.doctor.clinic.material import digits, loader
 from ae_lib.doctor.clinic.measures import train
 from ae_lib.doctor.clinic.parts import AE, adam, kl, stack
 from ae_lib.doctor.clinic.program import healthy
+from ae_lib.doctor.clinic.tuning.fourteenth_e_material import beats, blobs, sensors
 
 
 @torch.no_grad()

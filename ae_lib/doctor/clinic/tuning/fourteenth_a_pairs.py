@@ -4,7 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ae_lib.doctor.clinic.heldback.bank10_a_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_a_material import (
     beats,
     clients,
     columns,
@@ -12,9 +15,6 @@ from ae_lib.doctor.clinic.heldback.bank10_a_material import (
     made,
     sensors,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 @faulty("data.target", steps=250, bar=0.4)

@@ -4,17 +4,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ae_lib.doctor.clinic.heldback.bank10_c_material import (
+from ae_lib.doctor.clinic.material import loader
+from ae_lib.doctor.clinic.measures import detail, refuses_noise, train
+from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
+from ae_lib.doctor.clinic.program import faulty
+from ae_lib.doctor.clinic.tuning.fourteenth_c_material import (
     cloth,
     epochs,
     made,
     outlines,
     plant,
 )
-from ae_lib.doctor.clinic.material import loader
-from ae_lib.doctor.clinic.measures import detail, refuses_noise, train
-from ae_lib.doctor.clinic.parts import AE, adam, conv, dense, stack
-from ae_lib.doctor.clinic.program import faulty
 
 
 class Recurrent(nn.Module):
