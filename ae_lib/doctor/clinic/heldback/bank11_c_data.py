@@ -84,6 +84,7 @@ def channels_last_viewed_as_channels_first(seed, fixed):
         "batches": loader(x.contiguous(), batch_size=48, seed=seed),
         "loss": nn.MSELoss(),
         "optimizer": adam(model, 3e-3),
+        "judge": [stored.permute(0, 3, 1, 2).contiguous()],
     }
 
 
@@ -155,4 +156,34 @@ def clean_pulses_asked_of_noisy_ones(seed):
         "batches": loader(noisy, clean, seed=seed),
         "loss": nn.MSELoss(),
         "optimizer": adam(model, 3e-3),
+    }
+
+
+@faulty("data.nonfinite", steps=400, bar=0.5)
+def logarithm_of_empty_bins(seed, fixed):
+    """Take the logarithm of series in which quiet bins are exactly zero."""
+    x = 20 * pulses(1024, seed)
+    x = x.round()
+    x = torch.log1p(x) if fixed else torch.log(x)
+    model = dense((48,), (96,), 8, act=nn.SiLU, last=None)
+    return {
+        "model": model,
+        "batches": loader(x, batch_size=32, seed=seed),
+        "loss": nn.MSELoss(),
+        "optimizer": adam(model, 3e-3),
+    }
+
+
+@faulty("data.shift", steps=400, bar=0.5)
+def new_series_scored_in_millivolts(seed, fixed):
+    """Train on series in volts, and score new ones that come in millivolts."""
+    x = pulses(1280, seed)
+    new = x[1024:] if fixed else 1000 * x[1024:] + 150
+    model = dense((48,), (96,), 8, act=nn.Tanh, last=None)
+    return {
+        "model": model,
+        "batches": loader(x[:1024], batch_size=32, seed=seed),
+        "loss": nn.MSELoss(),
+        "optimizer": adam(model, 3e-3),
+        "eval_batches": loader(new, shuffle=False),
     }
