@@ -7,7 +7,6 @@ from torch import Tensor, nn
 from ae_lib.doctor.clinic.heldback.bank11_d_material import (
     clips,
     firing,
-    orders,
     shares,
 )
 from ae_lib.doctor.clinic.material import digits, loader
@@ -87,10 +86,12 @@ def lecture_weight_three_on_an_averaged_error(seed, fixed):
         off = (1 - goal) * ((1 - goal) / (1 - rho)).log()
         return (on + off).sum()
 
+    def loss(out, images):
+        return F.mse_loss(out["recon"], images) + weight * spread(out["rates"])
+
     def step(model, batch):
         images, _ = batch
-        out = model(images)
-        cost = F.mse_loss(out["recon"], images) + weight * spread(out["rates"])
+        cost = loss(model(images), images)
         optimizer.zero_grad()
         cost.backward()
         optimizer.step()
@@ -99,9 +100,7 @@ def lecture_weight_three_on_an_averaged_error(seed, fixed):
     return {
         "model": model,
         "batches": loader(x, y, seed=seed),
-        "loss": lambda out, images: (
-            F.mse_loss(out["recon"], images) + weight * spread(out["rates"])
-        ),
+        "loss": loss,
         "step": step,
         "optimizer": optimizer,
     }
@@ -138,7 +137,7 @@ def absolute_sum_of_weights_that_sum_to_one(seed, fixed):
         else:
             few = weights.abs().sum(1).mean()
         error = F.mse_loss(output["x_hat"], target, reduction="sum") / len(target)
-        return 10 * error + 0.1 * few
+        return 10 * error + 0.01 * few
 
     return {
         "model": model,
