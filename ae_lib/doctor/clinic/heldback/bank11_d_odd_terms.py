@@ -1,4 +1,4 @@
-"""Eleventh part, d: strong noise and odd penalties that are right, and plain cases."""
+"""Eleventh part, d: strong noise and odd penalties that are right."""
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +57,7 @@ def hide(x: Tensor, share: float = 0.75) -> Tensor:
     return pasted(rows)
 
 
-@healthy(steps=600, bar=0.5)
+@healthy(steps=400, bar=0.55)
 def three_of_four_squares_hidden(seed):
     """Hide three quarters of the squares of murals from a transformer."""
     x = murals(1024, seed)
@@ -72,7 +72,7 @@ def three_of_four_squares_hidden(seed):
     }
 
 
-@healthy(steps=600, bar=0.7)
+@healthy(steps=600, bar=0.85)
 def noise_as_loud_as_the_record_itself(seed):
     """Add noise of the records' own strength, and average it out over channels."""
     x = tremors(1536, seed)
@@ -86,7 +86,6 @@ def noise_as_loud_as_the_record_itself(seed):
         optimizer.step()
         return loss.item()
 
-    model.encoder[0], model.decoder[-1] = nn.Flatten(1), nn.Unflatten(1, (24, 4))
     return {
         "model": model,
         "batches": loader(x, seed=seed),
@@ -106,9 +105,9 @@ class Pepper(nn.Module):
         return torch.where(chance < 0.25, 0.0, torch.where(chance > 0.75, 1.0, x))
 
 
-@healthy(steps=500, bar=0.5)
+@healthy(steps=1000, bar=0.75)
 def half_of_the_pixels_black_or_white(seed):
-    """Spoil half of the pixels in a layer, and sum the cross-entropy over the rest."""
+    """Spoil half of the pixels in a layer, and sum the cross-entropy over all."""
     model = dense((1, 16, 16), (128,), 12, last=None)
     model.encoder.insert(0, Pepper())
 
@@ -150,7 +149,7 @@ class Few(nn.Module):
         return self.words(self.encode(x))
 
 
-@healthy(steps=500, bar=0.7)
+@healthy(steps=500, bar=0.85)
 def six_units_of_eighty(seed):
     """Keep only the six largest of eighty units, and renormalise after each step."""
     model = Few()
@@ -195,7 +194,7 @@ class Curves(nn.Module):
         return {"x_hat": self.decoder(self.encode(x)), "of": x}
 
 
-@healthy(steps=400, bar=0.7)
+@healthy(steps=400, bar=0.9)
 def jacobian_estimated_by_random_directions(seed):
     """Estimate the Jacobian's norm of a convolutional encoder by two random probes."""
     x = faint(1024, seed)
@@ -237,7 +236,7 @@ class Halves(nn.Module):
         return {"reconstruction": self.decoder(z), "activity": (1 + z) / 2}
 
 
-@healthy(steps=500, bar=0.7)
+@healthy(steps=500, bar=0.85)
 def activity_of_tanh_units_held_at_a_fifth(seed):
     """Hold tanh units, shifted to between zero and one, at a mean of one fifth."""
     model = Halves()

@@ -158,7 +158,13 @@ class Watched:
         self.seen = output.detach() if self.cut else output
 
 
-@faulty("sparse.inert", steps=400, measure=quiet_units, bar=0.6)
+@faulty(
+    "sparse.inert",
+    accepts=("wiring.no-gradient",),
+    steps=400,
+    measure=quiet_units,
+    bar=0.55,
+)
 def penalty_on_what_the_hook_had_detached(seed, fixed):
     """Penalise the feature maps of clips, which a copied hook hands on detached."""
     encoder = nn.Sequential(

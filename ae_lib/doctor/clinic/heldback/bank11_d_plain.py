@@ -10,7 +10,7 @@ from ae_lib.doctor.clinic.parts import AE, adam, conv, dense
 from ae_lib.doctor.clinic.program import healthy
 
 
-@healthy(steps=400, bar=0.75)
+@healthy(steps=400, bar=0.82)
 def thirty_measures_of_a_biopsy_in_six_numbers(seed):
     """Standardise the columns of a small medical table, and compress them to six."""
     from sklearn.datasets import load_breast_cancer
@@ -27,7 +27,7 @@ def thirty_measures_of_a_biopsy_in_six_numbers(seed):
     }
 
 
-@healthy(steps=300, bar=0.75)
+@healthy(steps=300, bar=0.85)
 def cut_outs_of_photographs_with_batch_norm(seed):
     """Compress colour cut-outs with batch norm and an absolute error."""
     model = conv((3, 16, 16), 48, 16, act=nn.LeakyReLU, norm=True)
@@ -83,9 +83,9 @@ def gates_with_a_clock_and_clipped_gradients(seed):
     }
 
 
-@healthy(steps=400, bar=0.7)
+@healthy(steps=400, bar=0.85)
 def clips_through_three_strided_layers(seed):
-    """Compress clips by strided convolutions, with an average of the weights."""
+    """Compress clips by three strided convolutions, with a tanh at the end."""
     encoder = nn.Sequential(
         nn.Conv1d(1, 16, 7, 2, 3),
         nn.ReLU(),
