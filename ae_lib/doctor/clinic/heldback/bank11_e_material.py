@@ -89,12 +89,12 @@ def mixtures(n: int = 1024, seed: int = 0, d: int = 60, parts: int = 8) -> Tenso
 
 
 def words(n: int = 1024, seed: int = 0, d: int = 80, topics: int = 5) -> Tensor:
-    """Return log counts (n, d) of words in short texts, four of five are zero."""
+    """Return log counts (n, d) of words in short texts, most of them zero."""
     made = _made(seed)
     topic = torch.rand(topics, d, generator=made) ** 12 * 6
     share = torch.rand(n, topics, generator=made) ** 3
     rate = (share / share.sum(1, keepdim=True)) @ topic
-    return torch.log1p(torch.poisson(2 * rate, generator=made))
+    return torch.log1p(torch.poisson(5 * rate, generator=made))
 
 
 def windows(n: int = 768, seed: int = 0, t: int = 16, c: int = 3) -> Tensor:
