@@ -47,7 +47,7 @@ def principal_plane_by_gradient_descent(seed):
 class Dictionary(nn.Module):
     """Keep the few largest of many rectified answers of an overcomplete dictionary."""
 
-    def __init__(self, d: int = 60, atoms: int = 40, keep: int = 5):
+    def __init__(self, d: int = 60, atoms: int = 36, keep: int = 5):
         super().__init__()
         self.keep = keep
         self.centre = nn.Parameter(torch.zeros(d))
@@ -67,13 +67,13 @@ class Dictionary(nn.Module):
         return {"recon": z @ self.atoms + self.centre, "code": z}
 
 
-@healthy(steps=400, bar=0.92)
-def five_of_forty_atoms_at_a_time(seed):
+@healthy(steps=400, bar=0.9)
+def five_of_thirty_six_atoms_at_a_time(seed):
     """Train a top-k sparse autoencoder, whose code is zero at most places."""
     model = Dictionary()
     return {
         "model": model,
-        "batches": loader(mixtures(1024, seed), batch_size=64, seed=seed),
+        "batches": loader(mixtures(1024, seed, 60, 24, 0.12), batch_size=64, seed=seed),
         "optimizer": adam(model),
     }
 
@@ -199,7 +199,7 @@ def bands_and_amounts_that_are_never_negative(seed):
 
 @healthy(steps=900, bar=0.5)
 def topics_as_shares_of_a_short_text(seed):
-    """Code texts, whose counts are mostly zero, by shares of topics out of a softmax."""
+    """Code texts, whose counts are mostly zero, by shares out of a softmax."""
     encoder = nn.Sequential(
         *stack((80, 64)), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Softmax(1)
     )

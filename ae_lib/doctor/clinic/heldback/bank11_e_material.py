@@ -78,12 +78,14 @@ def needles(n: int = 768, seed: int = 0, size: int = 16) -> Tensor:
     return torch.exp(-((across**2 + far**2) / 0.05))[:, None]
 
 
-def mixtures(n: int = 1024, seed: int = 0, d: int = 60, parts: int = 8) -> Tensor:
+def mixtures(
+    n: int = 1024, seed: int = 0, d: int = 60, parts: int = 8, share: float = 0.35
+) -> Tensor:
     """Return non-negative rows (n, d): a few of `parts` smooth bands in each."""
     made = _made(seed)
     place = torch.linspace(0.05, 0.95, parts).view(parts, 1)
-    bands = torch.exp(-0.5 * ((torch.linspace(0, 1, d) - place) / 0.05) ** 2)
-    there = (torch.rand(n, parts, generator=made) < 0.35).float()
+    bands = torch.exp(-0.5 * ((torch.linspace(0, 1, d) - place) / (0.4 / parts)) ** 2)
+    there = (torch.rand(n, parts, generator=made) < share).float()
     much = there * (0.3 + torch.rand(n, parts, generator=made))
     return much @ bands + 0.01 * torch.rand(n, d, generator=made)
 
