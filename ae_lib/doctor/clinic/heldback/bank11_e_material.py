@@ -109,3 +109,11 @@ def windows(n: int = 768, seed: int = 0, t: int = 16, c: int = 3) -> Tensor:
     x = loud * torch.sin(2 * torch.pi * speed * time + phase + torch.arange(c))
     x = x + 0.05 * torch.randn(n, t, c, generator=made)
     return (x - x.mean((0, 1))) / x.std((0, 1))
+
+
+def growth(n: int = 1024, seed: int = 0, t: int = 40) -> Tensor:
+    """Return growth curves (n, t) between 0 and 1 that differ in their delay alone."""
+    made = _made(seed)
+    delay = 0.15 + 0.7 * torch.rand(n, 1, generator=made)
+    curve = torch.sigmoid((torch.linspace(0, 1, t) - delay) / 0.07)
+    return curve + 0.02 * torch.randn(n, t, generator=made)

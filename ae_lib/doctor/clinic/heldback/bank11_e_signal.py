@@ -15,15 +15,19 @@ from ae_lib.doctor.clinic.parts import AE, adam, stack
 from ae_lib.doctor.clinic.program import faulty
 
 
-@faulty("signal.common-mode", steps=700, bar=0.5)
+@faulty("signal.common-mode", steps=700, bar=0.6)
 def logistic_squashing_on_every_floor_of_a_tower(seed, fixed):
     """Copy a nineties tower of nine logistic layers for a table of readings."""
     x = readings(1024, seed)
-    act = nn.SiLU if fixed else nn.Sigmoid
+    act = nn.Tanh if fixed else nn.Sigmoid
     model = AE(
         nn.Sequential(*stack((32, 64, 48, 32, 24), act), nn.Linear(24, 8)),
         nn.Sequential(*stack((8, 24, 32, 48, 64), act), nn.Linear(64, 32)),
     )
+    for part in model.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.xavier_uniform_(part.weight)
+            nn.init.zeros_(part.bias)
     return {
         "model": model,
         "batches": loader(x, batch_size=32, seed=seed),

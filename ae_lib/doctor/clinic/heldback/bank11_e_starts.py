@@ -214,7 +214,7 @@ class Corrected(nn.Module):
         return self.decoder(z) + self.bend(z)
 
 
-@healthy(steps=500, bar=0.85)
+@healthy(steps=500, bar=0.9)
 def network_that_begins_as_principal_components(seed):
     """Start as principal components of the readings, with a correction of zero."""
     x = readings(1024, seed)

@@ -182,6 +182,10 @@ def strides_down_to_one_place_of_three_channels(seed, fixed):
         nn.Sigmoid(),
     )
     model = AE(encoder, decoder)
+    for part in model.modules():
+        if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_normal_(part.weight, 1.4)
+            nn.init.zeros_(part.bias)
     return {
         "model": model,
         "batches": loader(x, batch_size=32, seed=seed),
