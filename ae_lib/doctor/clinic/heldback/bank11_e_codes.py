@@ -216,14 +216,14 @@ def topics_as_shares_of_a_short_text(seed):
 @healthy(steps=400, bar=0.9)
 def clouds_through_a_wide_code_with_a_penalty(seed):
     """Put an absolute penalty on a rectified code wider than the data has values."""
-    encoder = nn.Sequential(nn.Flatten(), *stack((256, 96)))
-    decoder = nn.Sequential(nn.Linear(96, 256), nn.Unflatten(1, (1, 16, 16)))
+    encoder = nn.Sequential(nn.Flatten(), *stack((256, 64)))
+    decoder = nn.Sequential(nn.Linear(64, 256), nn.Unflatten(1, (1, 16, 16)))
     model = AE(encoder, decoder)
     optimizer = adam(model)
 
     def step(model, batch):
         z = model.encode(batch)
-        loss = F.mse_loss(model.decode(z), batch) + 1e-4 * z.abs().sum(1).mean()
+        loss = F.mse_loss(model.decode(z), batch) + 3e-4 * z.abs().sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -231,7 +231,7 @@ def clouds_through_a_wide_code_with_a_penalty(seed):
 
     return {
         "model": model,
-        "batches": loader(clouds(768, seed), batch_size=32, seed=seed),
+        "batches": loader(clouds(768, seed) - 0.5, batch_size=32, seed=seed),
         "step": step,
         "optimizer": optimizer,
     }
