@@ -77,13 +77,3 @@ def walkers(n: int, seed: int, people: int = 8, t: int = 32) -> tuple[Tensor, Te
     )
     x = offset + shape @ waves + 0.08 * torch.randn(n, 3, t, generator=made)
     return x / x.std(), who
-
-
-def wells(n: int, seed: int, d: int = 24, rank: int = 4) -> Tensor:
-    """Return standardised rows (n, d) of ground water: a few curved causes."""
-    made = _made(seed)
-    cause = torch.randn(n, rank, generator=made)
-    hidden = torch.tanh(cause @ torch.randn(rank, 32, generator=made) / 1.5)
-    x = hidden @ torch.randn(32, d, generator=made) / 3
-    x = x + 0.08 * torch.randn(n, d, generator=made)
-    return (x - x.mean(0)) / x.std(0)
