@@ -7,8 +7,6 @@ from torch import Tensor, nn
 from ae_lib.doctor.clinic.heldback.bank11_h_material import (
     assays,
     calls,
-    films,  # noqa: F401
-    lanterns,  # noqa: F401
     strides,
 )
 from ae_lib.doctor.clinic.material import loader
@@ -16,7 +14,7 @@ from ae_lib.doctor.clinic.parts import adam, dense
 from ae_lib.doctor.clinic.program import healthy
 
 
-@healthy(steps=400, bar=0.75)
+@healthy(steps=400, bar=0.85)
 def two_hearings_of_the_same_call(seed):
     """Learn one noisy recording from another of the same call; no clean one exists."""
     clean = torch.log10(calls(1200, seed)).add(2).div(3)
@@ -56,7 +54,7 @@ class Backwards(nn.Module):
         return self.joint(self.tell(z[:, None].repeat(1, self.t, 1), state)[0])
 
 
-@healthy(steps=350, bar=0.7)
+@healthy(steps=350, bar=0.85)
 def walks_told_from_their_end(seed):
     """Ask a recurrent decoder for the series in reverse, the last step first."""
     x = strides(900, seed)
@@ -71,7 +69,7 @@ def walks_told_from_their_end(seed):
     }
 
 
-@healthy(steps=400, bar=0.75)
+@healthy(steps=400, bar=0.85)
 def wells_of_a_plate_without_neighbours(seed):
     """Keep readings in the shape of a plate (1, 4, 6), filled by a random plan."""
     x = assays(1000, seed)

@@ -54,7 +54,7 @@ class Echo(nn.Module):
         return self.joint(self.speak(cue, self.start(z).tanh()[None])[0])
 
 
-@faulty("data.shift", steps=300, bar=0.5)
+@faulty("data.shift", steps=200, bar=0.7)
 def clinic_walks_left_in_degrees_after_the_laboratory_ones(seed, fixed):
     """Scale the training walks, recorded in degrees, and hand over the rest as is."""
     degrees = 25 * strides(900, seed) + 40
