@@ -10,16 +10,17 @@ from ae_lib.doctor.clinic.parts import AE, adam
 from ae_lib.doctor.clinic.program import faulty
 
 
-@faulty("signal.common-mode", steps=150, bar=0.75)
-def five_logistic_storeys_over_a_walking_record(seed, fixed):
-    """Put a sigmoid after each of five narrow convolutions and layers of a series."""
+@faulty("signal.common-mode", steps=220, bar=0.85)
+def six_logistic_storeys_over_a_walking_record(seed, fixed):
+    """Put a sigmoid after each of six narrow convolutions and layers of a series."""
     act = nn.SiLU if fixed else nn.Sigmoid
     storeys = [
         *(nn.Conv1d(2, 16, 5, 2, 2), act()),  # (B, 16, 16)
         *(nn.Conv1d(16, 24, 5, 2, 2), act()),  # (B, 24, 8)
         *(nn.Conv1d(24, 24, 3, 1, 1), act(), nn.Flatten()),
         *(nn.Linear(192, 64), act()),
-        *(nn.Linear(64, 32), act()),
+        *(nn.Linear(64, 48), act()),
+        *(nn.Linear(48, 32), act()),
         nn.Linear(32, 8),
     ]
     back = [
