@@ -45,7 +45,7 @@ def clouds(n: int, seed: int, points: int = 64) -> Tensor:
     turn = torch.linspace(0, 2 * torch.pi, points + 1)[:-1]
     axes = 0.4 + torch.rand(n, 2, 1, generator=g)
     ring = torch.stack([turn.cos(), turn.sin()]) * axes  # (n, 2, points)
-    tilt = torch.pi * (torch.rand(n, generator=g) - 0.5) / 2
+    tilt = 0.5 * (torch.rand(n, generator=g) - 0.5)
     c, s = tilt.cos(), tilt.sin()
     spin = torch.stack([c, -s, s, c], 1).view(n, 2, 2)
     x = spin @ ring + 0.8 * torch.randn(n, 2, 1, generator=g)

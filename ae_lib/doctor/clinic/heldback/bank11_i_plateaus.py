@@ -54,10 +54,13 @@ class Steep(nn.Module):
 
 @faulty("signal.saturated", steps=400, bar=0.85)
 def amounts_read_through_a_curve_as_steep_as_a_wall(seed, fixed):
-    """Multiply what enters the code's sigmoid by 200, to have crisp codes at once."""
+    """Multiply what enters the code's sigmoid by 100, to have crisp codes at once."""
     x = chromatograms(1024, seed)
     encoder = nn.Sequential(
-        *stack((80, 64)), nn.Linear(64, 8), Steep(1.0 if fixed else 200.0)
+        *stack((80, 64)),
+        nn.Linear(64, 8),
+        nn.BatchNorm1d(8),
+        Steep(1.0 if fixed else 100.0),
     )
     decoder = nn.Sequential(*stack((8, 64)), nn.Linear(64, 80))
     model = AE(encoder, decoder)

@@ -10,10 +10,10 @@ from ae_lib.doctor.clinic.parts import AE, adam
 from ae_lib.doctor.clinic.program import faulty
 
 
-@faulty("signal.common-mode", steps=220, bar=0.85)
+@faulty("signal.common-mode", steps=120, bar=0.85)
 def six_logistic_storeys_over_a_walking_record(seed, fixed):
     """Put a sigmoid after each of six narrow convolutions and layers of a series."""
-    act = nn.SiLU if fixed else nn.Sigmoid
+    act = nn.ReLU if fixed else nn.Sigmoid
     storeys = [
         *(nn.Conv1d(2, 16, 5, 2, 2), act()),  # (B, 16, 16)
         *(nn.Conv1d(16, 24, 5, 2, 2), act()),  # (B, 24, 8)
@@ -29,6 +29,11 @@ def six_logistic_storeys_over_a_walking_record(seed, fixed):
         nn.Unflatten(1, (2, 32)),
     ]
     model = AE(nn.Sequential(*storeys), nn.Sequential(*back))
+    for layer in model.encoder:
+        if hasattr(layer, "weight"):
+            start = nn.init.kaiming_normal_ if fixed else nn.init.xavier_normal_
+            start(layer.weight)
+            nn.init.zeros_(layer.bias)
     return {
         "model": model,
         "batches": loader(gaits(768, seed), batch_size=48, seed=seed),

@@ -26,7 +26,7 @@ class Gate(nn.Module):
         return h * self.mask
 
 
-@healthy(steps=100, bar=0.85)
+@healthy(steps=100, bar=0.95)
 def a_quarter_of_the_units_pruned_and_the_rest_tuned(seed):
     """Train on walks, silence the least lively quarter of units, and tune on."""
     x = gaits(896, seed).flatten(1)
@@ -49,7 +49,7 @@ def a_quarter_of_the_units_pruned_and_the_rest_tuned(seed):
     return case
 
 
-@healthy(steps=400, bar=0.75)
+@healthy(steps=400, bar=0.85)
 def faint_spots_on_a_bright_wall_behind_a_first_norm(seed):
     """Photograph faint spots on one bright wall, and let batch norm take it away."""
     x = 0.55 + 0.25 * blots(896, seed)
@@ -83,7 +83,7 @@ class Bits(nn.Module):
         return soft + (soft.round() - soft).detach()
 
 
-@healthy(steps=600, bar=0.65)
+@healthy(steps=600, bar=0.72)
 def respondents_as_sixteen_bits_with_a_passed_gradient(seed):
     """Code answers in sixteen hard bits, with the logistic's gradient behind them."""
     x = answers(1024, seed)
