@@ -74,7 +74,7 @@ def noisy_and_clean_shuffled_apart(seed, fixed):
 
 
 @faulty("data.layout", steps=300, bar=0.7)
-def channels_last_viewed_as_channels_first(seed, fixed):
+def last_axis_of_colours_viewed_as_the_first(seed, fixed):
     """Get arrays with the channels last, and view them as channels first."""
     stored = glows(768, seed).permute(0, 2, 3, 1).contiguous()
     x = stored.permute(0, 3, 1, 2) if fixed else stored.view(-1, 3, 16, 16)
@@ -160,7 +160,7 @@ def clean_pulses_asked_of_noisy_ones(seed):
 
 
 @faulty("data.nonfinite", steps=400, bar=0.5)
-def logarithm_of_empty_bins(seed, fixed):
+def logarithm_of_bins_that_counted_nothing(seed, fixed):
     """Take the logarithm of series in which quiet bins are exactly zero."""
     x = 20 * pulses(1024, seed)
     x = x.round()
