@@ -55,6 +55,21 @@ def veils(n: int = 640, seed: int = 0, size: int = 16, channels: int = 1) -> Ten
     return torch.sigmoid(1.3 * x)
 
 
+def swells(n: int = 640, seed: int = 0, size: int = 16, channels: int = 1) -> Tensor:
+    """Return very smooth fields (n, channels, size, size) without seams, in [0, 1]."""
+    made = _made(seed, 12)
+    grid = torch.arange(size) / size
+    x = torch.zeros(n, 2, size, size)
+    for a, b in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        angle = TURN * (a * grid[:, None] + b * grid)
+        weight = torch.randn(n, 2, 2, 1, 1, generator=made)
+        x = x + weight[:, :, 0] * angle.sin() + weight[:, :, 1] * angle.cos()
+    mix = torch.tensor([[1.0, 0.0], [0.7, 0.7], [0.0, 1.0]])[:channels]
+    x = torch.sigmoid(0.7 * torch.einsum("ck,nkij->ncij", mix, x))
+    grain = torch.randn(n, channels, size, size, generator=made)
+    return (x + 0.01 * grain).clamp(0, 1)
+
+
 def medals(n: int = 640, seed: int = 0, size: int = 20) -> Tensor:
     """Return bright bars and rings (n, 1, size, size) on dark ground, in [0, 1]."""
     made = _made(seed, 5)
@@ -72,7 +87,7 @@ def medals(n: int = 640, seed: int = 0, size: int = 20) -> Tensor:
     return torch.where(choose, ring, bar)[:, None]
 
 
-def gratings(n: int = 768, seed: int = 0, size: int = 16) -> Tensor:
+def gratings(n: int = 768, seed: int = 0, size: int = 16, wave=3.2) -> Tensor:
     """Return images of soft shade with a faint fine ripple, (n, 1, size, size)."""
     made = _made(seed, 6)
     grid = torch.arange(size, dtype=torch.float32)
@@ -83,7 +98,7 @@ def gratings(n: int = 768, seed: int = 0, size: int = 16) -> Tensor:
     strong = 0.1 + 0.06 * torch.rand(n, 1, 1, generator=made)
     lying = torch.rand(n, 1, 1, generator=made) < 0.5
     place = torch.where(lying, grid[:, None], grid[None, :].expand(size, size))
-    ripple = strong * torch.sin(TURN * (place / 3.2 + phase))
+    ripple = strong * torch.sin(TURN * (place / wave + phase))
     return (shade + ripple).clamp(0, 1)[:, None]
 
 
