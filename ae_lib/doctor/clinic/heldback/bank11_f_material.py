@@ -130,12 +130,12 @@ def blinks(n: int = 768, seed: int = 0, size: int = 12) -> Tensor:
 
 def prints(n: int = 900, seed: int = 0, d: int = 48, noise: float = 0.6):
     """Return noisy profiles (n, d) of six curved families, N(0, 1), and the family."""
-    made = _made(seed, 9)
+    made, law = _made(seed, 9), _made(3, 13)
+    centre = 1.3 * torch.randn(6, 4, generator=law)
+    first, second = torch.randn(4, 24, generator=law), torch.randn(24, d, generator=law)
     family = torch.randint(6, (n,), generator=made)
-    centre = 1.3 * torch.randn(6, 4, generator=made)
     inner = centre[family] + 0.35 * torch.randn(n, 4, generator=made)
-    h = torch.tanh(inner @ torch.randn(4, 24, generator=made))
-    x = h @ torch.randn(24, d, generator=made) / 24**0.5
+    x = torch.tanh(inner @ first) @ second / 24**0.5
     x = x / x.std() + noise * torch.randn(n, d, generator=made)
     return (x - x.mean(0)) / x.std(0), family
 
