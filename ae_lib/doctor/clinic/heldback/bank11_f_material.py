@@ -140,6 +140,16 @@ def prints(n: int = 900, seed: int = 0, d: int = 48, noise: float = 0.6):
     return (x - x.mean(0)) / x.std(0), family
 
 
+def tones(n: int = 1200, seed: int = 0, d: int = 64, noise: float = 0.1):
+    """Return tones (n, d) that begin alike, with noise, and the band of their pitch."""
+    made = _made(seed, 14)
+    pitch = torch.rand(n, 1, generator=made)
+    loud = 0.6 + 0.8 * torch.rand(n, 1, generator=made)
+    wave = torch.sin(TURN * (1 + 5 * pitch) * torch.linspace(0, 1, d))
+    x = loud * wave + noise * torch.randn(n, d, generator=made)
+    return x, (8 * pitch[:, 0]).long()
+
+
 def baskets(n: int = 900, seed: int = 0, d: int = 50) -> tuple[Tensor, Tensor]:
     """Return purchases (n, d), counts of goods, and the kind of household."""
     made = _made(seed, 10)
