@@ -53,19 +53,19 @@ def two_units_that_unroll_the_pitch_of_tones(seed):
 @healthy(steps=0, bar=0.4)
 def half_of_every_tone_is_hiss(seed):
     """Train to the end on tones that are half hiss, and stop at R² of a half."""
-    x, _ = tones(2200, seed, noise=0.8)
+    x, _ = tones(4300, seed, noise=0.8)
     model = AE(
         nn.Sequential(*stack((64, 96, 64), nn.ELU), nn.Linear(64, 3)),
         nn.Sequential(*stack((3, 64, 96), nn.ELU), nn.Linear(96, 64)),
     )
     case = {
         "model": model,
-        "batches": loader(x[:2000], seed=seed),
+        "batches": loader(x[:4000], seed=seed),
         "loss": nn.MSELoss(),
         "optimizer": torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=1e-3),
-        "eval_batches": loader(x[2000:], shuffle=False),
+        "eval_batches": loader(x[4000:], shuffle=False),
     }
-    case["history"] = epochs(case, 45, x[2000:])
+    case["history"] = epochs(case, 24, x[4000:])
     return case
 
 
