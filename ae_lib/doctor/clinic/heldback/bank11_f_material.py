@@ -158,3 +158,32 @@ def baskets(n: int = 900, seed: int = 0, d: int = 50) -> tuple[Tensor, Tensor]:
     mix = 0.3 * torch.randn(n, 3, generator=made) @ torch.randn(3, d, generator=made)
     rate = torch.exp(taste[kind] + mix - 0.5).clamp(max=12)
     return torch.poisson(rate, generator=made), kind
+
+
+def clips(n: int = 512, seed: int = 0, t: int = 6, size: int = 10) -> Tensor:
+    """Return clips (n, 1, t, size, size) of a soft ball that rolls straight on."""
+    made = _made(seed, 15)
+    at = 2 + (size - 5) * torch.rand(n, 2, 1, 1, generator=made)
+    speed = 0.8 * torch.rand(n, 2, 1, 1, generator=made) - 0.4
+    clock = torch.arange(t)[:, None]
+    grid = torch.arange(size, dtype=torch.float32)
+    row, column = (
+        torch.exp(-((grid - at[:, i] - speed[:, i] * clock) ** 2) / 3) for i in (0, 1)
+    )
+    return torch.einsum("nti,ntj->ntij", row, column)[:, None]
+
+
+def river(n: int = 900, seed: int = 0, nodes: int = 18) -> tuple[Tensor, Tensor]:
+    """Return levels and flows (n, nodes, 2) of a forked river, and its neighbours."""
+    made = _made(seed, 16)
+    near = torch.eye(nodes)
+    for i in range(1, nodes):
+        down = i - 1 if i != 12 else 5  # from node 12 on, a branch that joins node 5
+        near[i, down] = near[down, i] = 1
+    near = near / near.sum(1, keepdim=True)
+    rain = torch.zeros(n, nodes, 2)
+    rain[:, [2, 8, 11, 15]] = 3 * torch.randn(n, 4, 2, generator=made)
+    for _ in range(4):
+        rain = near @ rain
+    x = rain + 0.02 * torch.randn(rain.shape, generator=made)
+    return x / x.std((0, 1)), near
