@@ -17,7 +17,7 @@ def peaks(n: int, seed: int, d: int = 64) -> Tensor:
 
 
 def bars(n: int, seed: int, size: int = 16) -> Tensor:
-    """Return images (n, 1, size, size) in [0, 1]: a soft bar of random tilt and place."""
+    """Return images (n, 1, size, size) in [0, 1]: a soft bar, tilted and shifted."""
     angle, shift, glow = torch.rand(3, n, 1, 1, generator=_made(seed))
     angle = torch.pi * angle
     line = torch.linspace(-1, 1, size)
