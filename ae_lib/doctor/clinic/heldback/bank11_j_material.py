@@ -55,3 +55,12 @@ def clouds(n: int, seed: int, size: int = 16, blobs: int = 3) -> Tensor:
     away = (line.view(1, 1, -1, 1) - row[..., None, None]) ** 2
     away = away + (line - column[..., None, None]) ** 2
     return (glow * torch.exp(-away / 0.15)).sum(1, keepdim=True).clamp(0, 1)
+
+
+def strides(n: int, seed: int, t: int = 20) -> Tensor:
+    """Return series (n, t, 3) in about [-1, 1] that differ by their pace alone."""
+    made = _made(seed)
+    pace = 0.5 + 1.0 * torch.rand(n, 1, generator=made)
+    time = 3 * torch.linspace(0, 1, t) * pace
+    x = torch.stack([torch.sin(time), torch.cos(time), torch.tanh(time - 1)], -1)
+    return x + 0.03 * torch.randn(n, t, 3, generator=made)
