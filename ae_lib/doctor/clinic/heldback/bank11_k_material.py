@@ -16,7 +16,7 @@ def _grid(size: int) -> tuple[Tensor, Tensor]:
 
 
 def lagoons(n: int, seed: int, size: int = 16, c: int = 3) -> Tensor:
-    """Return smooth coloured maps (n, c, size, size) in [0, 1], two hills on a slope."""
+    """Return coloured maps (n, c, size, size) in [0, 1], two hills on a slope."""
     made = _made(seed)
     row, column = _grid(size)
     spot = 1.4 * torch.rand(n, 2, 2, 1, 1, generator=made) - 0.7
