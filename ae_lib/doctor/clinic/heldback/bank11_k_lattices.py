@@ -72,7 +72,7 @@ class Atlas(nn.Module):
         return {"x_hat": self.up(self.start(z)), "mu": mu, "logvar": logvar}
 
 
-@faulty("decoder.checkerboard", steps=400, measure=no_grid, bar=-0.5)
+@faulty("decoder.checkerboard", steps=400, measure=no_grid, bar=-0.58)
 def an_atlas_enlarged_fourfold_by_fives(seed, fixed):
     """Enlarge a VAE's maps by four at one go, with a transposed kernel of five."""
     x = lanterns(768, seed)

@@ -70,5 +70,5 @@ def plaids(n: int, seed: int, size: int = 16) -> Tensor:
     warp = (torch.rand(n, size // 2, generator=made) < 0.5).float()
     stripes = warp.repeat_interleave(2, 1)
     ground = tone.min(1).values[:, None] * 0.5
-    x = ground + stripes * (0.3 + 0.4 * tone.max(1).values[:, None])
+    x = ground + stripes * (0.2 + 0.3 * tone.max(1).values[:, None])
     return x[:, None, None, :].expand(n, 1, size, size).contiguous()
