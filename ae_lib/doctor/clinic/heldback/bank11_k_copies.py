@@ -62,11 +62,11 @@ def two_dozen_channels_at_full_width_for_anomalies(seed, fixed):
             nn.Conv2d(24, 40, 4, 2, 1),
             nn.ELU(),
             nn.Flatten(),
-            nn.Linear(640, 14),
+            nn.Linear(640, 20),
         ]
         decoder = [
-            *stack((14, 128), nn.ELU),
-            nn.Linear(128, 768),
+            *stack((20, 160), nn.ELU),
+            nn.Linear(160, 768),
             nn.Unflatten(1, (3, 16, 16)),
         ]
     else:
@@ -79,5 +79,5 @@ def two_dozen_channels_at_full_width_for_anomalies(seed, fixed):
         "loss": nn.MSELoss(),
         "optimizer": torch.optim.AdamW(model.parameters(), 2e-3, weight_decay=1e-4),
     }
-    train(case, 400)
+    train(case, 800 if fixed else 400)
     return case
