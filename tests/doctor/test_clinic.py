@@ -42,9 +42,7 @@ def test_every_code_has_three_variants_to_tune_on_and_some_held_back():
     counts = Counter(program.code for program in programs("tuning"))
     assert {code for code in CODES if counts[code] < 3} == set()
     held = {program.code for program in programs("heldback")}
-    left_out = {"wiring.unoptimised", "wiring.no-gradient", "wiring.zero-grad"}
-    left_out |= {"fit.mean-image"}  # a symptom: its cause is the code
-    assert set(CODES) - held <= left_out  # the README says so
+    assert set(CODES) - held == set()
 
 
 def test_names_are_unique_and_told():
