@@ -6,9 +6,9 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
     state, program, sample, trace    run it safely, and follow a batch through the model
     case, starts, linear, thresholds measurements that several checks share,
       limits_first, limits_trained   and the limits they are held to
-    data_checks, order, pairs,       what the loop consumes
-      corruptions, noise, layout,
-      rows, series
+    data_checks, missing, order,     what the loop consumes
+      pairs, corruptions, noise,
+      layout, rows, series
     ranges, losses, own_loss,        what output and loss can reach
       scores, prices, edges
     wiring, unoptimised, loop,       gradients, parameters and the user's own step
@@ -17,8 +17,8 @@ findings to a `case.Case`; `reasoning` then sets aside what a proven cause expla
     arms, steps, nonfinite           short fits that differ in one factor
     vae, logvars, penalties, terms,  the further terms of the loss
       constants, jacobians, shrinkage
-    capacity, texture, fits, modes,  what a trained model does
-      probes
+    capacity, texture, strides,      what a trained model does
+      fits, modes, probes
     ahead, hints                     more training on a copy, and what came close
     reasoning, report, figure        from findings to a report
 """
@@ -35,6 +35,7 @@ from . import (
     hints,
     jacobians,
     loop,
+    missing,
     order,
     own_loss,
     pairs,
@@ -163,7 +164,7 @@ def check_quickly(model, batches, **options):
 def _report(case, stages=STAGES):
     program = case.program
     if not case.sample.raw or case.sample.trouble is not None:
-        data_checks.nonfinite(case)
+        missing.check(case)
         order.order(case)
         pairs.check(case)
         kept, aside = settle(case.findings)

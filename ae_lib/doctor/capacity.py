@@ -56,7 +56,7 @@ def too_small(case):
     better = next((j for j in values if (pca_r2(case.t, j) or 0) > 0.6), 4 * k)
     case.find(
         "code.too-small",
-        "warning",
+        "info" if now > case.limits["code.curved"] * max(best, 0.1) else "warning",
         {
             "statistic": f"R² of PCA with {k} components",
             "value": best,

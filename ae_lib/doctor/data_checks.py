@@ -2,7 +2,7 @@
 
 import torch
 
-from . import layout, order, pairs
+from . import layout, missing, order, pairs
 from .sample import main_tensor
 from .scales import NORMS
 from .signals import training_ops
@@ -10,50 +10,12 @@ from .signals import training_ops
 
 def check(case):
     """Run every check that needs the data alone."""
-    nonfinite(case)
+    missing.check(case)
     order.order(case)
     scale(case)
     pairs.check(case)
     layout.check(case)
     shift(case)
-
-
-def nonfinite(case):
-    """Look for NaN and Inf in inputs and targets."""
-    case.did("data.nonfinite")
-    bad = list(case.sample.bad)
-    if case.evaluated is not None:
-        bad += [{**b, "in": f"eval {b['in']}"} for b in case.evaluated.bad]
-    if bad:
-        case.find(
-            "data.nonfinite",
-            "error",
-            {
-                "statistic": "NaN or Inf values in the data",
-                "value": sum(b["values"] for b in bad),
-                "threshold": 0,
-                "where": f"{bad[0]['in']}, batch {bad[0]['batch']}",
-                "batches": len(bad),
-            },
-            "Not a diverging step: the values are there before the model sees them.",
-            _finite(case) + "  # better: drop or repair the samples at the source",
-            "torch.isfinite(x).all() is True for every batch, and the loss stays "
-            "finite.",
-        )
-
-
-def _finite(case):
-    """Return the line that puts finite values in the place of NaN and infinities.
-
-    Within the range of the others: the largest float, torch's choice for an infinity,
-    would do as much harm.
-    """
-    values = torch.cat([case.sample.x.flatten(), case.sample.t.flatten()])
-    values = values[torch.isfinite(values)]
-    if not len(values):
-        return "x = torch.nan_to_num(x, 0.0, 0.0, 0.0)"
-    mean, low, high = (v.item() for v in (values.mean(), values.min(), values.max()))
-    return f"x = torch.nan_to_num(x, {mean:.4g}, {high:.4g}, {low:.4g})"
 
 
 def scale(case):
@@ -77,7 +39,7 @@ def scale(case):
     levels = deviation > 2 and _levels(case)  # and not counts, most of them small
     large = large or (levels and top >= limits["scale.levels"])
     raw_goal = goal > limits["scale.large"] and case.t.std().item() > 3
-    raw_goal = raw_goal and not _answers_so(case, goal)
+    raw_goal = raw_goal and not _answers_so(case, goal) and not _counts(case)
     tiny = deviation < limits["scale.small"] and top < 5 * limits["scale.small"]
     tiny = tiny and deviation > 1e-7
     signal = _deviation_across(values)
@@ -160,7 +122,18 @@ def _levels(case):
     Of pixels some share is white; of counts hardly one is as large as the largest.
     """
     whole = torch.equal(case.x, case.x.round()) and torch.equal(case.t, case.t.round())
-    return whole and (case.x > 0.9 * case.x.max()).double().mean().item() > 0.005
+    return whole and _near_the_largest(case.x) > case.limits["scale.most"]
+
+
+def _counts(case):
+    """Tell whether the targets are whole numbers of which hardly one is the largest."""
+    t, most = case.t, case.limits["scale.most"]
+    whole = torch.equal(t, t.round()) and t.min() >= 0
+    return bool(whole) and _near_the_largest(t) <= most
+
+
+def _near_the_largest(values):
+    return (values > 0.9 * values.max()).double().mean().item()
 
 
 def _first_entry(case):

@@ -9,6 +9,9 @@ FIRST = {
     "scale.levels": Threshold(
         8.0, CLINIC, "largest whole number in data that were never scaled"
     ),
+    "scale.most": Threshold(
+        0.005, CLINIC, "share of counts that come near the largest; of pixels more do"
+    ),
     "scale.small": Threshold(
         0.02, CLINIC, "smallest deviation of useful input", hint=0.05
     ),
@@ -35,6 +38,9 @@ FIRST = {
     ),
     "layout.alike": Threshold(
         0.5, CLINIC, "correlation at which rows of interlaced pieces come back"
+    ),
+    "layout.smooth": Threshold(
+        0.8, CLINIC, "correlation in time of series that are smooth as they are"
     ),
     "layout.share": Threshold(
         0.25, CLINIC, "variance in 8 components of images without local structure"

@@ -23,6 +23,9 @@ TRAINED = {
         0.6, CLINIC, "R² on the program's own batches that clears a step size"
     ),
     "code.r2": Threshold(0.42, CLINIC, "R² of PCA with as many components", hint=0.6),
+    "code.curved": Threshold(
+        2.0, CLINIC, "R² over that of PCA from where PCA says nothing of the code"
+    ),
     "identity.share": Threshold(
         0.6, CLINIC, "share of white noise that a copying network passes on", hint=0.4
     ),

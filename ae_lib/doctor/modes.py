@@ -52,7 +52,7 @@ def check(case):
     ratio = errors[1] / max(errors[0], 1e-12)
     r2 = [case.r2(v, case.flat) for v in (train, first)]
     case.measured["mode.ratio"] = ratio
-    if ratio < limits["mode.ratio"] or r2[0] - r2[1] < 0.1 or r2[0] < 0.1:
+    if ratio < limits["mode.ratio"] or r2[0] - r2[1] < 0.1 or not r2[0] >= 0.1:
         return
     norms = [
         (n, m)

@@ -89,7 +89,7 @@ def scattered(case, images, where):
     now = local(images)
     case.measured["layout.local"] = list(now)
     limit = case.limits["layout.local"]
-    if not max(now) < limit:
+    if not max(abs(v) for v in now) < limit:  # a weave has neighbours that oppose
         return False
     flat = images.flatten(1).double()
     half = len(flat) // 2

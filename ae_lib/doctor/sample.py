@@ -1,6 +1,7 @@
 """Read what the training loop consumes, once, and keep what the checks need."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 import torch
@@ -109,12 +110,31 @@ class Sample:
 
 
 def read(batches, pair, seconds=SCAN_SECONDS, limit=4000):
-    """Pass once over `batches` and return a `Sample`."""
-    sample, kept, keep = Sample(), 0, KEEP
+    """Pass once over `batches` and return a `Sample`.
+
+    Where batches differ in the shape of a sample, as series in buckets of one length
+    do, those of the commonest shape are kept.
+    """
+    sample, shapes = Sample(), []
+    _pass(sample, shapes, batches, pair, seconds, limit)
+    counts = Counter()
+    for shape, x in zip(shapes, sample.inputs, strict=False):
+        counts[shape] += len(x)
+    if len(counts) > 1:
+        (common, _), *_ = counts.most_common(1)
+        for name in ("raw", "inputs", "targets", "features", "keys"):
+            rows = zip(getattr(sample, name), shapes, strict=False)
+            setattr(sample, name, [row for row, shape in rows if shape == common])
+    return sample
+
+
+def _pass(sample, shapes, batches, pair, seconds, limit):
+    """Fill a sample, and note the shape of a sample in each batch that is not empty."""
+    kept, keep = 0, KEEP
     project, stop = {}, time.monotonic() + seconds
     for at, batch in enumerate(batches):
         if at >= limit or (time.monotonic() > stop and kept >= 64):
-            return sample
+            return
         first = main_tensor(batch)
         if first is None:
             batch = _tensors(batch)
@@ -135,6 +155,7 @@ def read(batches, pair, seconds=SCAN_SECONDS, limit=4000):
                 "pair must return (input, target) with a tensor in each, got "
                 f"({type(source).__name__}, {type(target).__name__})"
             )
+        shapes.append((x.shape[1:], t.shape[1:]))
         if len(sample.raw) < RAW:
             sample.raw.append(batch)
         if sample.smallest is None or size < len(main_tensor(sample.smallest)):
@@ -148,7 +169,6 @@ def read(batches, pair, seconds=SCAN_SECONDS, limit=4000):
             sample.targets.append(rows if rows.ndim > 1 else rows.reshape(-1, 1))
             kept += len(x) if x.ndim else 1
     sample.complete = True
-    return sample
 
 
 def _tensors(batch):

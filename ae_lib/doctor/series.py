@@ -82,7 +82,7 @@ def check(case):
         remedy, then = max(readings.items(), key=lambda row: row[1])
         if 1 - then > case.limits["layout.gain"] * (1 - now) or then < 0.75:
             continue
-        if "reshape" not in remedy and now > 0.35:
+        if now > (case.limits["layout.smooth"] if "reshape" in remedy else 0.35):
             continue
         case.find(
             "data.layout",

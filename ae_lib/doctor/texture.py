@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from . import ahead, arms, lines, prices
+from . import ahead, arms, lines, prices, strides
 from .sample import main_tensor
 
 
@@ -21,6 +21,8 @@ def checkerboard(case):
     case.did("decoder.checkerboard")
     uneven = [(n, m) for n, m in layers if any(
         k % s for k, s in zip(m.kernel_size, m.stride, strict=True))]  # fmt: skip
+    if strides.gaps(case, uneven):
+        return
     x_hat = case.reconstruct(case.source)
     if x_hat is None or x_hat.shape[1] != torch.Size(shape).numel():
         return
@@ -32,7 +34,7 @@ def checkerboard(case):
     rows = _grids(case, x_hat, periods(layers, uneven))
     if not rows:
         if layers[-1] in uneven:
-            _may_leave_a_grid(case, *layers[-1], uneven)
+            strides.may_leave_a_grid(case, *layers[-1], uneven)
         return
     _, energy, peak, own, common, period = max(rows)
     name, m = uneven[-1]
@@ -56,28 +58,6 @@ def checkerboard(case):
         (lines.resized(uneven) or f"nn.Upsample and a convolution from {name} on")
         + f"  # or kernels of {2 * s} with stride {s}",
         "The alternating share falls to that of the targets.",
-    )
-
-
-def _may_leave_a_grid(case, name, m, uneven):
-    """Hint at a last upsampling that covers pixels unevenly, without a grid as yet."""
-    k, s = m.kernel_size[0], m.stride[0]
-    case.find(
-        "decoder.checkerboard",
-        "info",
-        {
-            "statistic": "remainder of the kernel's width by the stride",
-            "value": k % s,
-            "threshold": 0,
-            "where": name,
-            "kernel": k,
-            "stride": s,
-        },
-        "Not seen in the output so far, or hidden by its grain; training may bring it "
-        "out, for neighbouring pixels are sums of different numbers of products.",
-        f"a kernel of {2 * s} with stride {s} in {name}, or "
-        + (lines.resized(uneven) or "nn.Upsample and a convolution"),
-        "An enlarged smooth picture shows no grid.",
     )
 
 

@@ -137,10 +137,12 @@ def _cut_off(case, params, recon, graph, used, silent, loss):
             threshold=1,
         )
         return
-    lost, case.unreached = [], []
+    lost, case.unreached, case.silent = [], [], []
     for name, p in params.items():
         if not p.requires_grad or not p.numel():
             continue
+        if p.ndim > 1 and id(p) in used and id(p) in silent:
+            case.silent.append(name)
         if p.ndim > 1 and id(p) in used and id(p) not in graph:
             case.unreached.append(name)
         if id(p) in recon and (id(p) not in silent or p.ndim < 2):
@@ -200,6 +202,9 @@ def confirm(case):
     unoptimised.confirm(case)
     lost, arms = getattr(case, "unreached", []), getattr(case, "arms", {})
     best = max((a.r2 for a in arms.values() if a.name != "reference model"), default=1)
+    if not lost and getattr(case, "silent", []) and best <= case.limits["fit.fails"]:
+        asleep = _silent_anew(case)  # a slope of 0 everywhere, as that of rounding
+        lost = [name for name in case.silent if name in asleep]
     if not lost or case.has("wiring.no-gradient", "wiring.unoptimised"):
         return
     if best > case.limits["fit.fails"]:
@@ -207,7 +212,7 @@ def confirm(case):
         return
     _no_gradient(
         case,
-        "layers that run and are not in the graph of the loss",
+        "layers that run and get no gradient of the loss",
         len(lost),
         ", ".join(lost[:4]) + (" …" if len(lost) > 4 else ""),
         "Not the step: no step size fits 16 images. These layers run, and the loss has "
