@@ -1,5 +1,7 @@
 """What the kernels of transposed convolutions leave, whatever the weights are."""
 
+import math
+
 import torch
 
 from . import lines
@@ -9,7 +11,9 @@ def gaps(case, uneven):
     """Report kernels narrower than their stride, if no convolution closes the gaps."""
     every = list(case.program.model.named_modules())
     for name, m in uneven:
-        k, s = min(m.kernel_size), max(m.stride)
+        axes = list(zip(m.kernel_size, m.stride, strict=True))
+        k, s = min(axes, key=lambda axis: axis[0] / axis[1])
+        reached = math.prod(min(1.0, k / s) for k, s in axes)
         after = every[[n for n, _ in every].index(name) + 1 :]
         closed = any(
             isinstance(other, torch.nn.Conv2d) and max(other.kernel_size) > 1
@@ -22,7 +26,7 @@ def gaps(case, uneven):
             "error",
             {
                 "statistic": "share of the pixels that no input reaches",
-                "value": 1 - min(1.0, k / s) ** 2,
+                "value": 1 - reached,
                 "threshold": 0,
                 "where": name,
                 "kernel": k,

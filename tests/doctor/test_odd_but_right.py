@@ -114,15 +114,15 @@ def test_a_weave_is_no_scrambled_picture(scrambled):
     assert ("data.layout" in faults(model, x, 3, optimizer=adam(model))) == scrambled
 
 
-def up(kernel, stride, padding, extra, last):
+def up(kernel, stride, padding, extra, last, size=(6, 6)):
     torch.manual_seed(0)
     ends = [nn.Conv2d(1, 1, 3, padding=1)] if last else []
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(144, 8),
         nn.ReLU(),
-        nn.Linear(8, 8 * 36),
-        nn.Unflatten(1, (8, 6, 6)),
+        nn.Linear(8, 8 * size[0] * size[1]),
+        nn.Unflatten(1, (8, *size)),
         nn.ConvTranspose2d(8, 1, kernel, stride, padding, extra),
         *ends,
     )
@@ -133,7 +133,9 @@ def test_a_kernel_narrower_than_its_stride_leaves_gaps():
         (up(1, 2, 0, 1, last=False), True),
         (up(4, 2, 1, 0, last=False), False),
         (up(1, 2, 0, 1, last=True), False),  # which a convolution may close
+        (up((1, 3), (1, 2), (0, 1), (0, 1), last=False, size=(12, 6)), False),
     ):
+        assert made(X).shape == X.shape
         found = faults(made, X, 3, optimizer=adam(made))
         assert ("decoder.checkerboard" in found) == named
 
