@@ -1,7 +1,9 @@
 """More of the program's own training, on a copy that is put back afterwards."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
@@ -102,24 +104,14 @@ def best_rate(case, candidates):
     The first one counts where no other is better by 0.05 of R², or time is short;
     R² is NaN where there was no time at all.
     """
-    program, values = case.program, []
-    if program.step is not None:
-        own = type(program.optimizers[0]).__name__
+    if case.program.step is not None:
+        own = type(case.program.optimizers[0]).__name__
         candidates = [pair for pair in candidates if pair[0] == own]
-    for name, lr in candidates:
-        if (name, lr) not in case.kept:
-            if program.clock.left < 4:
-                break
-            try:
-                with program.trial(True):
-                    case.kept[name, lr] = _trained_at(case, name, lr)
-            except Exception:  # an optimizer that wants more than a rate
-                case.kept[name, lr] = float("-inf")
-        values.append(case.kept[name, lr])
-    top = max(values, default=0.0)
-    good = [at for at, value in enumerate(values) if value >= top - 0.05]
-    at = good[0] if good else 0
-    return *candidates[at], values[at] if values else float("nan")
+    at, r2 = _first_of_the_best(
+        case,
+        [(pair, nullcontext, partial(_trained_at, case, *pair)) for pair in candidates],
+    )
+    return *candidates[at], r2
 
 
 def best_start(case, starts):
@@ -129,35 +121,43 @@ def best_start(case, starts):
     has 150 steps on the own batches. The first one counts where no other is better by
     0.05 of R², or time is short.
     """
+    train = partial(_trained_at, case)
+    at, _ = _first_of_the_best(case, [(*start, train) for start in starts])
+    return starts[at][0]
+
+
+def _first_of_the_best(case, trials):
+    """Return (place, R²) in a list of (key, context, train); what is known is kept.
+
+    What raises, as an optimizer that wants more than a rate, will not be offered.
+    """
     program, values = case.program, []
-    for remedy, context in starts:
-        if remedy not in case.kept:
+    for key, context, train in trials:
+        if key not in case.kept:
             if program.clock.left < 4:
                 break
             try:
                 with program.trial(True), context(program.model):
-                    for _ in steps(case, 150, 1.2):
-                        pass
-                    case.kept[remedy] = _r2(case, Ahead())
-            except Exception:  # it will not be offered
-                case.kept[remedy] = float("-inf")
-        values.append(case.kept[remedy])
+                    case.kept[key] = train()
+            except Exception:
+                case.kept[key] = float("-inf")
+        values.append(case.kept[key])
     top = max(values, default=0.0)
-    good = [at for at, value in enumerate(values) if value >= top - 0.05]
-    return starts[good[0] if good else 0][0]
+    at = next((at for at, value in enumerate(values) if value >= top - 0.05), 0)
+    return at, values[at] if values else float("nan")
 
 
-def _trained_at(case, name, lr):
-    program, found = case.program, Ahead()
-    step = None
-    if program.step is None:
+def _trained_at(case, name="", lr=None):
+    """Return R² after 150 steps, with another optimizer or rate where one is named."""
+    program, found, step = case.program, Ahead(), None
+    if name and program.step is None:
         optimizer = getattr(torch.optim, name)(program.model.parameters(), lr=lr)
 
         def step(batch):
             return program.plain_step(batch, optimizer)
 
     for group in [g for o in program.optimizers for g in o.param_groups]:
-        group["lr"] = lr
+        group["lr"] = lr or group["lr"]
     for _ in steps(case, 150, 1.2, step):
         found.steps += 1
     return _r2(case, found)

@@ -14,6 +14,21 @@ def rate(case):
     return max(rates, default=None)
 
 
+def one_pass(program, batch):
+    """Return (output, loss) of a pass forward and back, for within a trial.
+
+    The loss is NaN where a gradient is not finite. Raises what the program raises.
+    """
+    source, goal = program.pair(batch)
+    out = program.forward(source)
+    loss = program.loss_of(out.raw, goal)
+    if loss.requires_grad:
+        loss.backward()
+    grads = [p.grad for p in program.model.parameters() if p.grad is not None]
+    finite = all(torch.isfinite(g).all() for g in grads)
+    return out, float(loss) if finite else float("nan")
+
+
 def smallest(case):
     """Report a batch that is too small for the model or the loss."""
     program, batch = case.program, case.sample.smallest
@@ -23,15 +38,7 @@ def smallest(case):
     value, text = float("nan"), ""
     try:
         with program.trial(True):
-            source, goal = program.pair(batch)
-            out = program.forward(source)
-            loss = program.loss_of(out.raw, goal)
-            if loss.requires_grad:
-                loss.backward()
-            value = float(loss)
-            grads = [p.grad for p in program.model.parameters() if p.grad is not None]
-            if not all(torch.isfinite(g).all() for g in grads):
-                value = float("nan")
+            _, value = one_pass(program, batch)
     except Exception as problem:
         text = f"{type(problem).__name__}: {problem}"
     if math.isfinite(value):
@@ -66,19 +73,11 @@ def each_batch(case):
     for batch in case.sample.raw:
         with program.trial(True):
             try:
-                source, goal = program.pair(batch)
-                out = program.forward(source)
-                loss = program.loss_of(out.raw, goal)
-                if loss.requires_grad:
-                    loss.backward()
+                _, value = one_pass(program, batch)
             except Exception:
                 return  # what raises is told elsewhere
-            heavy = program.model.parameters()
-            finite = math.isfinite(float(loss)) and all(
-                torch.isfinite(p.grad).all() for p in heavy if p.grad is not None
-            )
         tried += 1
-        if not finite:
+        if not math.isfinite(value):
             bad.append(batch)
         if program.clock.spent > stop:
             break
